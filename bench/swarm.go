@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // The monitor's interval on a local platform, and how late an observation may be.
@@ -74,7 +75,7 @@ func (w *swarm) start(ctx context.Context, name string) error {
 	w.mu.Lock()
 	w.workers = append(w.workers, node)
 	w.mu.Unlock()
-	return w.run(ctx, workflows.RegisterNodeName, fleet.NodeRecord{Name: name})
+	return w.run(ctx, tend.RegisterNodeName, fleet.NodeRecord{Name: name})
 }
 
 func (w *swarm) run(ctx context.Context, workflow string, arg any) error {
@@ -91,7 +92,7 @@ func (w *swarm) stop(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(startedAtOnce)
 		for _, name := range w.names {
-			g.Go(func() error { return w.run(ctx, workflows.RemoveNodeName, name) })
+			g.Go(func() error { return w.run(ctx, tend.RemoveNodeName, name) })
 		}
 		if err := g.Wait(); err != nil {
 			return err

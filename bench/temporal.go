@@ -7,11 +7,12 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // observe observes a node once, as the monitor's schedule does every 30 seconds.
 func (s *site) observe(ctx context.Context, n *node) (client.WorkflowRun, error) {
-	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.MonitorNodeName, n.name)
+	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, tend.MonitorNodeName, n.name)
 	if err == nil {
 		err = run.Get(ctx, nil)
 	}
@@ -34,7 +35,7 @@ func (s *site) eachEvent(ctx context.Context, run client.WorkflowRun, visit func
 // pauseMonitor pauses the monitor, which queries Postgres in regular intervals;
 // resume resumes it.
 func (s *site) pauseMonitor(ctx context.Context) (resume func() error, err error) {
-	schedule := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID)
+	schedule := s.temporal.ScheduleClient().GetHandle(ctx, tend.MonitorID)
 	resume = func() error { return schedule.Unpause(ctx, client.ScheduleUnpauseOptions{}) }
 	return resume, schedule.Pause(ctx, client.SchedulePauseOptions{})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // Control is the role that runs workflows, and the activities that access
@@ -105,6 +106,7 @@ const controlPollers = 9
 
 // Workflows are all workflows by their stable names.
 func Workflows() map[string]any {
+	monitor := tend.Monitor{Reconcile: workflows.Reconcile}
 	return map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
@@ -114,20 +116,20 @@ func Workflows() map[string]any {
 		reads.ProcessesName:        reads.Processes,
 		reads.HistoryName:          reads.History,
 		workflows.SnapshotName:     workflows.Snapshot,
-		workflows.RegisterNodeName: workflows.RegisterNode,
-		workflows.ReviveNodeName:   workflows.ReviveNode,
-		workflows.MonitorName:      workflows.Monitor,
-		workflows.MonitorNodeName:  workflows.MonitorNode,
+		tend.RegisterNodeName:      tend.RegisterNode,
+		tend.ReviveNodeName:        tend.ReviveNode,
+		tend.MonitorName:           monitor.Fleet,
+		tend.MonitorNodeName:       monitor.Node,
 		reads.ServicesName:         reads.Services,
 		reads.NodeStatesName:       reads.NodeStates,
 		reads.EventsName:           reads.Events,
 		reads.NodeHistoryName:      reads.NodeHistory,
 		reads.NodePolicyName:       reads.NodePolicy,
-		workflows.RetentionName:    workflows.Retention,
-		workflows.ClaimNodeName:    workflows.ClaimNode,
-		workflows.DrainNodeName:    workflows.DrainNode,
-		workflows.RemoveNodeName:   workflows.RemoveNode,
-		workflows.AlertName:        workflows.Alert,
+		tend.RetentionName:         tend.Retention,
+		tend.ClaimNodeName:         tend.ClaimNode,
+		tend.DrainNodeName:         tend.DrainNode,
+		tend.RemoveNodeName:        tend.RemoveNode,
+		tend.AlertName:             tend.Alert,
 		workflows.AdoptionName:     workflows.Adoption,
 		workflows.SyncName:         workflows.Sync,
 		workflows.PurgeName:        workflows.Purge,
@@ -135,9 +137,9 @@ func Workflows() map[string]any {
 		reads.LogsName:             reads.Logs,
 		reads.DoctorName:           reads.Doctor,
 		workflows.ExecName:         workflows.Exec,
-		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
-		workflows.AdmitEdgeName:    workflows.AdmitEdge,
-		workflows.RemoveEdgeName:   workflows.RemoveEdge,
+		tend.AnnounceEdgeName:      tend.AnnounceEdge,
+		tend.AdmitEdgeName:         tend.AdmitEdge,
+		tend.RemoveEdgeName:        tend.RemoveEdge,
 		reads.EdgesName:            reads.Edges,
 		reads.RoutesName:           reads.Routes,
 		workflows.MaintainName:     workflows.Maintain,
@@ -149,7 +151,7 @@ func Workflows() map[string]any {
 		reads.JobLogsName:          reads.JobLogs,
 		workflows.PauseJobName:     workflows.PauseJob,
 		workflows.RemoveTaskName:   workflows.RemoveTask,
-		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		tend.EdgeStorageName:       tend.EdgeStorage,
 		reads.AuditName:            reads.Audit,
 		workflows.RecordAuditName:  workflows.RecordAudit,
 		reads.SecretsName:          reads.Secrets,

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // AdmitEdge admits an edge by its key, as soon as it has announced itself with that.
@@ -17,10 +18,10 @@ func AdmitEdge(ctx context.Context, c client.Client, edge, key string) error {
 	const pause = 50 * time.Millisecond
 	for {
 		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-			ID:            workflows.EdgeChangeID(edge, "admit", rand.Text()),
+			ID:            tend.EdgeChangeID(edge, "admit", rand.Text()),
 			TaskQueue:     activities.QueueControl,
 			StaticSummary: "admit edge " + edge,
-		}, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: edge, Key: key})
+		}, tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: edge, Key: key})
 		if err == nil {
 			err = run.Get(ctx, nil)
 		}

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/codec/refusal"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // readableTime bounds the look for what is encrypted.
@@ -20,7 +20,7 @@ const readableTime = 5 * time.Second
 func readable(ctx context.Context, c client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, readableTime)
 	defer cancel()
-	_, err := c.ScheduleClient().GetHandle(ctx, workflows.MonitorID).Describe(ctx)
+	_, err := c.ScheduleClient().GetHandle(ctx, tend.MonitorID).Describe(ctx)
 	if unread := refusal.FaultOf(err); unread != nil {
 		return unread
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/stream/serve"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // Node is the role of a host with podman. Only its worker changes the node's
@@ -199,12 +200,12 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	wait, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
-		ID:        workflows.ClaimID(in.Node, in.Machine),
+		ID:        tend.ClaimID(in.Node, in.Machine),
 		TaskQueue: activities.QueueControl,
 		// A worker that restarts while its claim waits makes the same claim again.
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            "node " + in.Node + " claims its name",
-	}, workflows.ClaimNodeName, in)
+	}, tend.ClaimNodeName, in)
 	if err != nil {
 		return fmt.Errorf("claim node %s: %w", in.Node, err)
 	}
@@ -234,13 +235,13 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 // the worker can serve without.
 func announce(ctx context.Context, c client.Client, log *slog.Logger, record fleet.NodeRecord) error {
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:        workflows.NodeID(record.Name),
+		ID:        tend.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,
 		// An announcement that still waits for Postgres is outdated, and needs no
 		// undo.
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
 		StaticSummary:            "node " + record.Name + " announces itself",
-	}, workflows.RegisterNodeName, record)
+	}, tend.RegisterNodeName, record)
 	if err != nil {
 		return fmt.Errorf("announce node %s: %w", record.Name, err)
 	}

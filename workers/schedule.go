@@ -12,7 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // catchUp is how late a scheduled run may start after an outage of Temporal: of
@@ -86,14 +86,14 @@ func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duratio
 // fleet are spread over most of it.
 func monitoring(interval time.Duration) scheduled {
 	return scheduled{doing: "schedule the observation of nodes", options: client.ScheduleOptions{
-		ID:   workflows.MonitorID,
+		ID:   tend.MonitorID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: interval}}},
 		Action: &client.ScheduleWorkflowAction{
-			ID:                       workflows.MonitorID,
-			Workflow:                 workflows.MonitorName,
-			Args:                     []any{workflows.MonitorInput{Over: interval * 4 / 5}},
+			ID:                       tend.MonitorID,
+			Workflow:                 tend.MonitorName,
+			Args:                     []any{tend.MonitorInput{Over: interval * 4 / 5}},
 			TaskQueue:                activities.QueueControl,
-			WorkflowExecutionTimeout: workflows.MonitorTimeout,
+			WorkflowExecutionTimeout: tend.MonitorTimeout,
 			StaticSummary:            "observe the nodes",
 		},
 	}}
@@ -106,11 +106,11 @@ const thinEvery, thinAt = time.Hour, 5 * time.Minute
 // retention thins history.
 func retention() scheduled {
 	return scheduled{doing: "schedule the thinning of history", options: client.ScheduleOptions{
-		ID:   workflows.RetentionID,
+		ID:   tend.RetentionID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: thinEvery, Offset: thinAt}}},
 		Action: &client.ScheduleWorkflowAction{
-			ID:                       workflows.RetentionID,
-			Workflow:                 workflows.RetentionName,
+			ID:                       tend.RetentionID,
+			Workflow:                 tend.RetentionName,
 			TaskQueue:                activities.QueueControl,
 			WorkflowExecutionTimeout: thinEvery,
 			StaticSummary:            "thin the history of nodes and events",

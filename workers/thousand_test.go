@@ -19,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // crowded returns an engine with a thousand containers with names of maximal
@@ -66,8 +67,8 @@ func TestAThousandContainersAreObserved(t *testing.T) {
 		require.NoError(t, run.Get(t.Context(), out))
 		return run
 	}
-	run(workflows.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, nil)
-	observation := run(workflows.MonitorNodeName, "orion", nil)
+	run(tend.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, nil)
+	observation := run(tend.MonitorNodeName, "orion", nil)
 
 	var states []fleet.NodeState
 	run(reads.NodeStatesName, nil, &states)

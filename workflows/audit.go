@@ -77,7 +77,7 @@ func (a *audit) end(ctx workflow.Context, outcome, reason string) {
 		return
 	}
 	late := workflow.ChildWorkflowOptions{WorkflowID: RecordAuditID(a.begun.Key, "late"), StaticSummary: "add to the audit: " + a.begun.Verb}
-	if err := startDetached(ctx, late, RecordAuditName, RecordAuditInput{Entries: entries}); err != nil {
+	if err := call.StartDetached(ctx, late, RecordAuditName, RecordAuditInput{Entries: entries}); err != nil {
 		workflow.GetLogger(ctx).Error("it is not in the audit", "error", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // audited is the table of the workflows that change something, each with the actions that
@@ -33,22 +34,22 @@ var audited = map[string]struct {
 	MendName: {[]string{"mend"}, about(func(in MendInput) fleet.Action {
 		return fleet.Action{Verb: "mend", Service: in.Definition.Name, Detail: fmt.Sprintf("what deployment %d has left", in.Deployment)}
 	})},
-	ReviveNodeName: {[]string{"revive"}, about(func(in ReviveNodeInput) fleet.Action {
+	tend.ReviveNodeName: {[]string{"revive"}, about(func(in tend.ReviveNodeInput) fleet.Action {
 		return fleet.Action{Verb: "revive", Node: in.Node, Detail: strings.TrimSuffix("after a boot: "+strings.Join(in.Services, " "), ": ")}
 	})},
-	DrainNodeName: {[]string{"node drain", "node activate"}, about(func(in DrainInput) fleet.Action {
+	tend.DrainNodeName: {[]string{"node drain", "node activate"}, about(func(in tend.DrainInput) fleet.Action {
 		if in.Draining {
 			return fleet.Action{Verb: "node drain", Node: in.Node}
 		}
 		return fleet.Action{Verb: "node activate", Node: in.Node}
 	})},
-	RemoveNodeName: {[]string{"node remove"}, about(func(node string) fleet.Action {
+	tend.RemoveNodeName: {[]string{"node remove"}, about(func(node string) fleet.Action {
 		return fleet.Action{Verb: "node remove", Node: node}
 	})},
-	AdmitEdgeName: {[]string{"edge admit"}, about(func(in AdmitEdgeInput) fleet.Action {
+	tend.AdmitEdgeName: {[]string{"edge admit"}, about(func(in tend.AdmitEdgeInput) fleet.Action {
 		return fleet.Action{Verb: "edge admit", Edge: in.Edge, Detail: in.Key}
 	})},
-	RemoveEdgeName: {[]string{"edge remove"}, about(func(edge string) fleet.Action {
+	tend.RemoveEdgeName: {[]string{"edge remove"}, about(func(edge string) fleet.Action {
 		return fleet.Action{Verb: "edge remove", Edge: edge}
 	})},
 	MaintainName: {[]string{"maintenance"}, about(func(in MaintainInput) fleet.Action {

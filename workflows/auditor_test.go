@@ -21,6 +21,7 @@ import (
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // auditing is a harness with an audit.
@@ -147,7 +148,7 @@ func TestARegistryThatIsAwayDelaysTheAuditAlone(t *testing.T) {
 		}
 		return nil
 	}
-	a.env.ExecuteWorkflow(workflows.RemoveEdgeName, "front")
+	a.env.ExecuteWorkflow(tend.RemoveEdgeName, "front")
 	require.Len(t, a.entries, 2)
 	require.Equal(t, []string{"begun"}, []string{phaseOf(a.entries[0])})
 	require.True(t, a.entries[0].At.Before(until), "when it was done, not when it was recorded: %s", a.entries[0].At)
@@ -176,7 +177,7 @@ func TestWhoDidIt(t *testing.T) {
 			if test.header != nil {
 				a.by(t, test.header)
 			}
-			a.env.ExecuteWorkflow(workflows.RemoveEdgeName, "front")
+			a.env.ExecuteWorkflow(tend.RemoveEdgeName, "front")
 			require.Len(t, a.entries, 2)
 			require.Contains(t, a.said()[0], test.want+": edge remove edge front: ")
 		})
@@ -225,9 +226,9 @@ var unaudited = map[string]string{
 	reads.BuildLogName: "reads", reads.JobsName: "reads", reads.JobRunsName: "reads", reads.JobLogsName: "reads",
 	reads.SecretsName: "reads", reads.EnvelopesName: "reads",
 	reads.NodePolicyName: "reads", reads.AuditName: "reads", workflows.RecordAuditName: "is the audit",
-	workflows.RegisterNodeName: "a worker's own", workflows.ClaimNodeName: "a worker's own", workflows.AnnounceEdgeName: "an edge's own",
-	workflows.EdgeStorageName: "an edge's own", workflows.MonitorName: "observes", workflows.MonitorNodeName: "observes",
-	workflows.AlertName: "sends events", workflows.RetentionName: "thins what was observed",
+	tend.RegisterNodeName: "a worker's own", tend.ClaimNodeName: "a worker's own", tend.AnnounceEdgeName: "an edge's own",
+	tend.EdgeStorageName: "an edge's own", tend.MonitorName: "observes", tend.MonitorNodeName: "observes",
+	tend.AlertName: "sends events", tend.RetentionName: "thins what was observed",
 	workflows.RemoveTaskName: "the end of a run that is in the audit",
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
 // portTries is how many times a component is started, at most, because a port that
@@ -43,7 +44,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	spec := d.spec(step)
 	c := spec.Definition
 	var err error
-	if spec.Envelopes, err = loadEnvelopes(ctx, d.desired.Name, c, d.left(ctx)); err != nil {
+	if spec.Envelopes, err = envelopes.Load(ctx, d.desired.Name, c, d.left(ctx)); err != nil {
 		return err
 	}
 	if err := d.stopFirst(ctx, step.StopsFirst); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // ask runs a workflow, which must succeed.
@@ -36,7 +37,7 @@ func TestAnAnnouncementIsAnsweredWithThePublications(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
 	s.fail = failing("RecordAnnouncement", 3, fault.New(fault.Unavailable, "Postgres does not answer"))
-	answer := ask[fleet.EdgeAnswer](t, s, workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "edge1"})
+	answer := ask[fleet.EdgeAnswer](t, s, tend.AnnounceEdgeName, fleet.EdgeRecord{Name: "edge1"})
 	require.True(t, answer.Admitted)
 	require.Equal(t, s.edges.last, answer.Publications[0])
 }
@@ -44,7 +45,7 @@ func TestAnAnnouncementIsAnsweredWithThePublications(t *testing.T) {
 func TestAnAnnouncementUnderAnothersNameIsRefused(t *testing.T) {
 	s := newHarness(t)
 	s.fail = failing("RecordAnnouncement", 0, fault.New(fault.Conflict, "the name edge1 belongs to another key").WithHint("mcp edge remove edge1"))
-	f := refusal(t, s, workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "edge1"})
+	f := refusal(t, s, tend.AnnounceEdgeName, fleet.EdgeRecord{Name: "edge1"})
 	require.Equal(t, fault.Conflict, f.Kind)
 	require.Equal(t, "mcp edge remove edge1", f.Hint)
 }
@@ -52,7 +53,7 @@ func TestAnAnnouncementUnderAnothersNameIsRefused(t *testing.T) {
 func TestAnAdmittedEdgeGetsEverythingAtOnce(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
-	result := ask[workflows.AdmitEdgeResult](t, s, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "edge1"})
+	result := ask[tend.AdmitEdgeResult](t, s, tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: "edge1"})
 	require.Equal(t, "age1announced", result.Key)
 	require.Nil(t, result.Published.Error)
 	require.Equal(t, []string{
@@ -66,7 +67,7 @@ func TestAnEdgeIsAdmittedThatIsAway(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
 	s.fail = failing("PublishRoutes", 0, untaken)
-	result := ask[workflows.AdmitEdgeResult](t, s, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "edge1"})
+	result := ask[tend.AdmitEdgeResult](t, s, tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: "edge1"})
 	require.Contains(t, result.Published.Error.Message, "edge edge1 is away")
 	require.Equal(t, "RecordPublished edge1 lacks shop", s.calls[len(s.calls)-1])
 }
@@ -74,25 +75,25 @@ func TestAnEdgeIsAdmittedThatIsAway(t *testing.T) {
 func TestARequestToTheStorageIsCarriedOutByItsRun(t *testing.T) {
 	s := newHarness(t)
 	request := fleet.StorageRequest{Edge: "edge1", Operation: []byte("{}"), Proof: []byte("p")}
-	answer := ask[fleet.StorageAnswer](t, s, workflows.EdgeStorageName, request)
+	answer := ask[fleet.StorageAnswer](t, s, tend.EdgeStorageName, request)
 	require.Equal(t, "value", string(answer.Value))
 	require.Equal(t, []string{"UseStorage edge1 in default-test-run-id"}, s.calls)
 	s = newHarness(t)
 	s.fail = failing("UseStorage", 0, fault.New(fault.Unauthorized, "the request is not one of edge edge1"))
-	require.Equal(t, fault.Unauthorized, refusal(t, s, workflows.EdgeStorageName, request).Kind)
+	require.Equal(t, fault.Unauthorized, refusal(t, s, tend.EdgeStorageName, request).Kind)
 }
 
 func TestAnUnknownEdgeIsNotAdmitted(t *testing.T) {
 	unknown := fault.New(fault.NotFound, "no edge is called edge9")
 	s := newHarness(t)
 	s.fail = failing("PinEdge", 0, unknown)
-	require.Equal(t, fault.NotFound, refusal(t, s, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "edge9"}).Kind)
+	require.Equal(t, fault.NotFound, refusal(t, s, tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: "edge9"}).Kind)
 	require.Empty(t, s.calls)
 }
 
 func TestAnEdgeIsRemoved(t *testing.T) {
 	s := newHarness(t)
-	s.env.ExecuteWorkflow(workflows.RemoveEdgeName, "edge1")
+	s.env.ExecuteWorkflow(tend.RemoveEdgeName, "edge1")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ForgetEdge edge1", "PublishRoutes edge1"}, s.calls, "the edge asks at once whether it is admitted")
 }
@@ -168,7 +169,7 @@ func TestAccessLogsAreReadAtEachEdge(t *testing.T) {
 // watchEdges runs Monitor once.
 func (s *harness) watchEdges(t *testing.T) {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.MonitorName, workflows.MonitorInput{Over: time.Minute})
+	s.env.ExecuteWorkflow(tend.MonitorName, tend.MonitorInput{Over: time.Minute})
 	require.True(t, s.env.IsWorkflowCompleted())
 }
 

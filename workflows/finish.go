@@ -103,7 +103,7 @@ func (d *deploy) waitedFor(ctx workflow.Context, f *fault.Error) *fault.Error {
 
 // startMend leaves a dirty service to a Mend, which outlives this workflow.
 func (d *deploy) startMend(ctx workflow.Context) {
-	err := startDetached(ctx, workflow.ChildWorkflowOptions{
+	err := call.StartDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            MendID(d.desired.Name, d.number),
 		StaticSummary:         "mend " + d.desired.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // publishInterim makes the edges serve the service without the containers that are about
@@ -25,18 +26,18 @@ func (d *deploy) publishInterim(ctx workflow.Context, request fleet.PublishReque
 	if err != nil {
 		return err
 	}
-	became := publishTo(ctx, made.Edges, []fleet.Publication{made.Publication})
+	became := routes.Publish(ctx, made.Edges, []fleet.Publication{made.Publication})
 	for _, b := range became {
 		if b.Error != nil {
 			d.away = append(d.away, b.Edge)
 		}
 	}
-	drainAt(ctx, acknowledging(became), made.Former, plan.DrainOf(d.release, slices.Concat(request.Held, request.Stopped)))
+	routes.Drain(ctx, acknowledging(became), made.Former, plan.DrainOf(d.release, slices.Concat(request.Held, request.Stopped)))
 	return ctx.Err()
 }
 
 // acknowledging are the edges that have what was published.
-func acknowledging(became []EdgePublished) []string {
+func acknowledging(became []routes.EdgePublished) []string {
 	var names []string
 	for _, b := range became {
 		if b.Error == nil {
@@ -156,7 +157,7 @@ func (d *deploy) publish(ctx workflow.Context) {
 	if len(p.Edges) > 0 {
 		d.log("Publishing to the edges")
 	}
-	d.result.Edges = publishTo(ctx, p.Edges, []fleet.Publication{p.Publication})
+	d.result.Edges = routes.Publish(ctx, p.Edges, []fleet.Publication{p.Publication})
 	d.released = workflow.Now(ctx)
 }
 
@@ -178,9 +179,9 @@ func (d *deploy) publishLate(ctx workflow.Context) {
 		return
 	}
 	d.log("Waiting for " + strings.Join(away, ", "))
-	late := publishPatiently(ctx, away, []fleet.Publication{p.Publication})
+	late := routes.PublishPatiently(ctx, away, []fleet.Publication{p.Publication})
 	for i, b := range d.result.Edges {
-		if j := slices.IndexFunc(late, func(l EdgePublished) bool { return l.Edge == b.Edge }); j >= 0 {
+		if j := slices.IndexFunc(late, func(l routes.EdgePublished) bool { return l.Edge == b.Edge }); j >= 0 {
 			d.result.Edges[i] = late[j]
 		}
 	}
@@ -195,7 +196,7 @@ func (d *deploy) publishRelease(ctx workflow.Context) {
 	d.interim = false
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	request := fleet.PublishRequest{Service: d.desired.Name, Deployment: d.number, Run: d.runID}
-	if err := republish(ctx, request, 0); err != nil {
+	if err := routes.Republish(ctx, request, 0); err != nil {
 		workflow.GetLogger(ctx).Error("the release is not published again", "error", err)
 	}
 }
@@ -206,7 +207,7 @@ func (d *deploy) recordEdges(ctx workflow.Context) error {
 	if p == nil {
 		return nil
 	}
-	if err := recordPublished(ctx, d.result.Edges, []fleet.Publication{p.Publication}); err != nil {
+	if err := routes.RecordPublished(ctx, d.result.Edges, []fleet.Publication{p.Publication}); err != nil {
 		workflow.GetLogger(ctx).Warn("what the edges have is not recorded", "error", err)
 	}
 	return nil
@@ -231,7 +232,7 @@ func (d *deploy) drain(ctx workflow.Context) {
 	if len(edges) > 0 {
 		g := call.NewGroup(ctx)
 		g.Go(func(ctx workflow.Context) error {
-			drained = drainAt(ctx, edges, former, atEdges)
+			drained = routes.Drain(ctx, edges, former, atEdges)
 			return nil
 		})
 		g.Go(served)

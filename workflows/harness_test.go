@@ -27,6 +27,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // harness runs one workflow with scripted activities. It records each call, in order,
@@ -132,39 +133,40 @@ func newHarness(t *testing.T) *harness {
 	s.registerEdges()
 	s.registerTasks()
 	s.registerSecrets()
+	monitor := tend.Monitor{Reconcile: workflows.Reconcile}
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
 		workflows.PlanName:         workflows.Plan,
 		workflows.MendName:         workflows.Mend,
-		workflows.RegisterNodeName: workflows.RegisterNode,
-		workflows.ReviveNodeName:   workflows.ReviveNode,
-		workflows.MonitorName:      workflows.Monitor,
-		workflows.MonitorNodeName:  workflows.MonitorNode,
-		workflows.ClaimNodeName:    workflows.ClaimNode,
-		workflows.DrainNodeName:    workflows.DrainNode,
-		workflows.RemoveNodeName:   workflows.RemoveNode,
-		workflows.AlertName:        workflows.Alert,
+		tend.RegisterNodeName:      tend.RegisterNode,
+		tend.ReviveNodeName:        tend.ReviveNode,
+		tend.MonitorName:           monitor.Fleet,
+		tend.MonitorNodeName:       monitor.Node,
+		tend.ClaimNodeName:         tend.ClaimNode,
+		tend.DrainNodeName:         tend.DrainNode,
+		tend.RemoveNodeName:        tend.RemoveNode,
+		tend.AlertName:             tend.Alert,
 		workflows.SyncName:         workflows.Sync,
 		workflows.PurgeName:        workflows.Purge,
 		reads.PurgeableName:        reads.Purgeable,
 		reads.LogsName:             reads.Logs,
 		reads.DoctorName:           reads.Doctor,
 		workflows.ExecName:         workflows.Exec,
-		workflows.RetentionName:    workflows.Retention,
+		tend.RetentionName:         tend.Retention,
 		reads.NodeHistoryName:      reads.NodeHistory,
 		reads.NodePolicyName:       reads.NodePolicy,
 		reads.HistoryName:          reads.History,
 		workflows.SnapshotName:     workflows.Snapshot,
-		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
-		workflows.AdmitEdgeName:    workflows.AdmitEdge,
-		workflows.RemoveEdgeName:   workflows.RemoveEdge,
+		tend.AnnounceEdgeName:      tend.AnnounceEdge,
+		tend.AdmitEdgeName:         tend.AdmitEdge,
+		tend.RemoveEdgeName:        tend.RemoveEdge,
 		reads.EdgesName:            reads.Edges,
 		reads.RoutesName:           reads.Routes,
 		workflows.MaintainName:     workflows.Maintain,
 		reads.AccessLogName:        reads.AccessLog,
 		reads.BuildLogName:         reads.BuildLog,
-		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		tend.EdgeStorageName:       tend.EdgeStorage,
 		workflows.RotateSecretName: workflows.RotateSecret,
 		workflows.RecordAuditName:  workflows.RecordAudit,
 	} {

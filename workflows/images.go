@@ -115,3 +115,18 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	made.Digest = found.Digest
 	return made, nil
 }
+
+// buildSecrets reads the sealed values of the service's own secrets that a build has, at
+// their newest versions: what an image has from a secret is in the image, and a rollback
+// builds none.
+func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (oncontrol.LoadBuildSecretsResult, error) {
+	own := build.OwnSecrets()
+	if len(own) == 0 {
+		return oncontrol.LoadBuildSecretsResult{}, nil
+	}
+	in := oncontrol.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
+	for _, reference := range own {
+		in.Names[reference] = definition.SecretCandidates(reference)
+	}
+	return call.Control(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
+}

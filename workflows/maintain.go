@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // MaintainInput is whether edges answer for a service with a page that says so.
@@ -15,7 +16,7 @@ type MaintainInput struct {
 
 // MaintainResult is what became of the publication, by edge.
 type MaintainResult struct {
-	Edges []EdgePublished `json:"edges"`
+	Edges []routes.EdgePublished `json:"edges"`
 }
 
 // Maintain begins or ends the maintenance of a service. It takes no lock: deploys keep
@@ -26,8 +27,8 @@ func Maintain(ctx workflow.Context, in MaintainInput) (*MaintainResult, error) {
 		return nil, call.Failure(err)
 	}
 	publications := []fleet.Publication{made.Publication}
-	result := &MaintainResult{Edges: publishTo(ctx, made.Edges, publications)}
-	if err := recordPublished(ctx, result.Edges, publications); err != nil {
+	result := &MaintainResult{Edges: routes.Publish(ctx, made.Edges, publications)}
+	if err := routes.RecordPublished(ctx, result.Edges, publications); err != nil {
 		return nil, call.Failure(err)
 	}
 	return result, nil

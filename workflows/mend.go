@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
 // MendInput names a deployment whose undo is incomplete.
@@ -45,10 +46,10 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		if !call.IsConflict(err) {
 			return err
 		}
-		if err := workflow.Sleep(ctx, lockPause); err != nil {
+		if err := workflow.Sleep(ctx, call.LockPause); err != nil {
 			return err
 		}
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 	}
@@ -125,7 +126,7 @@ func (m *mend) survey(ctx workflow.Context) error {
 // restore puts back the release on every node.
 func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
-		sealed, err := sealedOf(ctx, m.release, recovery.Node, recovery.Start, 0)
+		sealed, err := envelopes.ToStart(ctx, m.release, recovery.Node, recovery.Start, 0)
 		if err != nil {
 			return err
 		}

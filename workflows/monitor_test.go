@@ -19,7 +19,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // observe observes the node rift once, and returns what was recorded.
@@ -27,7 +27,7 @@ func (s *harness) observe(t *testing.T) fleet.Observation {
 	t.Helper()
 	s.released(shop())
 	began := s.env.Now()
-	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.MonitorNodeName, "rift")
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Len(t, s.observations, 1)
@@ -85,7 +85,7 @@ func (s *harness) monitor(t *testing.T, names ...string) {
 			s.nodes[name] = nil
 		}
 	}
-	s.env.ExecuteWorkflow(workflows.MonitorName, workflows.MonitorInput{Over: time.Minute})
+	s.env.ExecuteWorkflow(tend.MonitorName, tend.MonitorInput{Over: time.Minute})
 	require.True(t, s.env.IsWorkflowCompleted())
 }
 
@@ -124,7 +124,7 @@ func TestAnObservationThatFailsDelaysNoOther(t *testing.T) {
 func TestANodeThatDoesNotAnswerIsObservedInASeparateRun(t *testing.T) {
 	s := newHarness(t)
 	var left []string
-	s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, mock.Anything).Return(
+	s.env.OnWorkflow(tend.MonitorNodeName, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, name string) error {
 			require.Equal(t, "monitor/"+name, workflow.GetInfo(ctx).WorkflowExecution.ID)
 			left = append(left, name)
@@ -156,7 +156,7 @@ func TestAnObservationThatCannotBeRecordedIsGivenUp(t *testing.T) {
 	s := newHarness(t)
 	s.fail = failing("RecordObservation", 0, fault.New(fault.Unavailable, "Postgres does not answer"))
 	began := s.env.Now()
-	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.MonitorNodeName, "rift")
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.ErrorContains(t, s.env.GetWorkflowError(), "Postgres does not answer")
 	require.Less(t, s.env.Now().Sub(began), 30*time.Second)
@@ -166,7 +166,7 @@ func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
 	s := newHarness(t)
 	s.alerting = []string{"command", "webhook"}
 	var alerted []string
-	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
+	s.env.OnWorkflow(tend.AlertName, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, destination string) (oncontrol.DeliverResult, error) {
 			alerted = append(alerted, workflow.GetInfo(ctx).WorkflowExecution.ID)
 			return oncontrol.DeliverResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
@@ -184,7 +184,7 @@ func TestAnAlertIsRetried(t *testing.T) {
 		return down(call, attempt)
 	}
 	began := s.env.Now()
-	s.env.ExecuteWorkflow(workflows.AlertName, "webhook")
+	s.env.ExecuteWorkflow(tend.AlertName, "webhook")
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.NoError(t, s.env.GetWorkflowError())
 	require.EqualValues(t, 31, attempts)

@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 var (
@@ -58,7 +59,7 @@ func TestAClaimOnANodesName(t *testing.T) {
 			if test.silence != nil {
 				s.env.OnActivity("Identify", mock.Anything).Return(fleet.Answer{}, test.silence)
 			}
-			s.env.ExecuteWorkflow(workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: test.claims})
+			s.env.ExecuteWorkflow(tend.ClaimNodeName, fleet.Claim{Node: "rift", Machine: test.claims})
 			require.True(t, s.env.IsWorkflowCompleted())
 			require.Equal(t, test.calls, s.calls)
 			if test.refused == "" {
@@ -78,7 +79,7 @@ func TestAClaimWaitsForPostgres(t *testing.T) {
 	s := newHarness(t)
 	s.holder = fleet.Holder{Machine: mine}
 	s.fail = failing("ClaimNode", 20, fault.New(fault.Unavailable, "Postgres does not answer"))
-	s.env.ExecuteWorkflow(workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: mine})
+	s.env.ExecuteWorkflow(tend.ClaimNodeName, fleet.Claim{Node: "rift", Machine: mine})
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ClaimNode granted"}, s.calls)
 }
@@ -130,7 +131,7 @@ func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
 
 func TestANodeIsForgotten(t *testing.T) {
 	s := newHarness(t)
-	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.RemoveNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"RemoveNode rift"}, s.calls)
 }
@@ -138,7 +139,7 @@ func TestANodeIsForgotten(t *testing.T) {
 func TestANodeThatMustStayIsNotForgotten(t *testing.T) {
 	s := newHarness(t)
 	s.fail = failing("RemoveNode", 0, fault.New(fault.Conflict, "node rift is to run shop (web)"))
-	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.RemoveNodeName, "rift")
 	require.Equal(t, fault.Conflict, workflows.FaultOf(s.env.GetWorkflowError()).Kind)
 	require.Empty(t, s.calls)
 }
@@ -148,22 +149,22 @@ func TestAnObservationOfARemovedNodeIsNoFailure(t *testing.T) {
 	unknown.Node = "rift"
 	s := newHarness(t)
 	s.fail = failing("RecordObservation", 0, unknown)
-	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.MonitorNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ObserveNode rift"}, s.calls)
 
 	s = newHarness(t)
 	s.fail = failing("RecordObservation", 0, fault.New(fault.NotFound, "there is no database mcp"))
-	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	s.env.ExecuteWorkflow(tend.MonitorNodeName, "rift")
 	require.Error(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ObserveNode rift"}, s.calls, "it is not the node that is missing")
 }
 
 func TestDrainReportsTheServicesStillThere(t *testing.T) {
 	s := newHarness(t)
-	s.env.ExecuteWorkflow(workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})
+	s.env.ExecuteWorkflow(tend.DrainNodeName, tend.DrainInput{Node: "rift", Draining: true})
 	require.NoError(t, s.env.GetWorkflowError())
-	var result workflows.DrainResult
+	var result tend.DrainResult
 	require.NoError(t, s.env.GetWorkflowResult(&result))
 	require.Equal(t, []fleet.ServiceOn{{Service: "shop", Components: []string{"api"}}}, result.Services)
 	require.Equal(t, []string{"SetDraining rift true"}, s.calls)

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
 // recover restores the release where a deploy that did not end left containers
@@ -24,7 +25,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	sealed := make([][]activities.ComponentSpec, len(d.plan.Recovery))
 	for i, recovery := range d.plan.Recovery {
 		var err error
-		if sealed[i], err = sealedOf(ctx, d.release, recovery.Node, recovery.Start, d.left(ctx)); err != nil {
+		if sealed[i], err = envelopes.ToStart(ctx, d.release, recovery.Node, recovery.Start, d.left(ctx)); err != nil {
 			return err
 		}
 	}

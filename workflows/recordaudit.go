@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // RecordAuditInput is entries that the audit lacks.
@@ -59,7 +60,7 @@ func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 		if err := workflow.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, RecordAuditName, in)
 		}
 	}
@@ -83,7 +84,7 @@ func reportAudit(ctx workflow.Context, kind fleet.DriftKind, e fleet.AuditEntry,
 	}
 	recorded, err := call.Control(ctx, "report what the audit lacks", time.Minute, control.RecordEvents, []fleet.Event{event})
 	if err == nil {
-		err = startAlerts(ctx, recorded.Alerting)
+		err = tend.StartAlerts(ctx, recorded.Alerting)
 	}
 	if err != nil {
 		workflow.GetLogger(ctx).Error("it is no event that the audit lacks an action", "error", err)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // booted sets up a service whose node's host has booted.
@@ -32,7 +32,7 @@ func booted(t *testing.T) *harness {
 // revive runs ReviveNode.
 func (s *harness) revive(t *testing.T, services ...string) {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.ReviveNodeName, workflows.ReviveNodeInput{Node: "rift", Boot: "b2", Services: services})
+	s.env.ExecuteWorkflow(tend.ReviveNodeName, tend.ReviveNodeInput{Node: "rift", Boot: "b2", Services: services})
 	require.True(t, s.env.IsWorkflowCompleted())
 }
 
@@ -42,10 +42,10 @@ func TestRegisteringANodeDoesNotWaitForItsRevival(t *testing.T) {
 	for _, boot := range []fleet.Boot{{}, {New: true, Services: []string{"shop"}}} {
 		s := booted(t)
 		s.boot = boot
-		s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
-		s.env.ExecuteWorkflow(workflows.RegisterNodeName, fleet.NodeRecord{Name: "rift", Boot: "b2"})
+		s.env.OnWorkflow(tend.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
+		s.env.ExecuteWorkflow(tend.RegisterNodeName, fleet.NodeRecord{Name: "rift", Boot: "b2"})
 		require.True(t, s.env.IsWorkflowCompleted())
-		s.env.AssertWorkflowNumberOfCalls(t, workflows.MonitorNodeName, 1)
+		s.env.AssertWorkflowNumberOfCalls(t, tend.MonitorNodeName, 1)
 		require.Equal(t, []string{"RecordNode rift"}, s.changes())
 		if !boot.New {
 			require.NoError(t, s.env.GetWorkflowError())
@@ -53,10 +53,10 @@ func TestRegisteringANodeDoesNotWaitForItsRevival(t *testing.T) {
 		}
 		var next *workflow.ContinueAsNewError
 		require.ErrorAs(t, s.env.GetWorkflowError(), &next)
-		require.Equal(t, workflows.ReviveNodeName, next.WorkflowType.Name)
-		var in workflows.ReviveNodeInput
+		require.Equal(t, tend.ReviveNodeName, next.WorkflowType.Name)
+		var in tend.ReviveNodeInput
 		require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
-		require.Equal(t, workflows.ReviveNodeInput{Node: "rift", Boot: "b2", Services: boot.Services}, in)
+		require.Equal(t, tend.ReviveNodeInput{Node: "rift", Boot: "b2", Services: boot.Services}, in)
 	}
 }
 
@@ -109,8 +109,8 @@ func TestARevivalThatWaitsGoesOnAsANewRun(t *testing.T) {
 	s.revive(t, "blog", "shop")
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
-	require.Equal(t, workflows.ReviveNodeName, next.WorkflowType.Name)
-	var in workflows.ReviveNodeInput
+	require.Equal(t, tend.ReviveNodeName, next.WorkflowType.Name)
+	var in tend.ReviveNodeInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
 	require.Equal(t, []string{"blog", "shop"}, in.Services)
 	require.WithinDuration(t, began.Add(time.Hour), in.Until, time.Minute, "it does not wait for longer")

@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // Outcome is how a deployment ended.
@@ -42,7 +43,7 @@ type Result struct {
 	URLs []string `json:"urls,omitempty"`
 	// Edges are those that serve the service, each with what keeps it from serving the
 	// release.
-	Edges []EdgePublished `json:"edges,omitempty"`
+	Edges []routes.EdgePublished `json:"edges,omitempty"`
 	// Forgotten is what a purge has forgotten.
 	Forgotten *fleet.Forgotten `json:"forgotten,omitempty"`
 	// Retiring are the predecessors that are still to be removed. Whoever waits until

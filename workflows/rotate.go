@@ -112,7 +112,7 @@ func (r *Rotation) deploy(ctx workflow.Context, rotation RotateSecretInput) (*Re
 		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	})
 	deadline := workflow.Now(ctx).Add(rotation.Deadline)
-	for pause := lockPause; ; pause = min(2*pause, longestLockPause) {
+	for pause := call.LockPause; ; pause = min(2*pause, longestLockPause) {
 		var result Result
 		err := workflow.ExecuteChildWorkflow(child, DeployName, in).Get(ctx, &result)
 		if err == nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // RunJobInput names a job to run once.
@@ -121,7 +123,7 @@ func (r *jobRun) begin(ctx workflow.Context) error {
 		if err := workflow.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, RunJobName, r.RunJobInput)
 		}
 	}
@@ -187,7 +189,7 @@ func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome 
 	if err := call.ControlSend(ctx, fmt.Sprintf("attempt %d", r.attempted), 0, control.RecordAttempt, record); err != nil {
 		return r.broken(err), true
 	}
-	sealed, err := withEnvelopes(ctx, r.last, 0)
+	sealed, err := envelopes.Fill(ctx, r.last, 0)
 	if err != nil {
 		return r.broken(err), true
 	}
@@ -266,7 +268,7 @@ func (r *jobRun) finish(ctx workflow.Context, outcome fleet.RunOutcome) (*fleet.
 	if err != nil {
 		return nil, err
 	}
-	if err := startAlerts(ctx, ended.Alerting); err != nil {
+	if err := tend.StartAlerts(ctx, ended.Alerting); err != nil {
 		workflow.GetLogger(ctx).Error("alerts are not started", "error", err)
 	}
 	count(ctx, MetricJobRuns, map[string]string{LabelOutcome: string(outcome)})
@@ -303,7 +305,7 @@ func (r *jobRun) remove(ctx workflow.Context) {
 	if r.result.State == "" || removeTask(ctx, r.run.Node, r.last) == nil {
 		return
 	}
-	err := startDetached(ctx, workflow.ChildWorkflowOptions{
+	err := call.StartDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: RemoveTaskID(r.last.ID), StaticSummary: "remove " + r.last.Container() + " from " + r.run.Node,
 		TypedSearchAttributes: temporal.NewSearchAttributes(SearchService.ValueSet(r.Service), SearchNode.ValueSet([]string{r.run.Node})),
 	}, RemoveTaskName, RemoveTaskInput{Node: r.run.Node, Task: r.last})

@@ -22,6 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // runHarness runs RunJob with a scripted registry and node.
@@ -59,7 +60,7 @@ func newRunHarness(t *testing.T) *runHarness {
 	h.env.SetWorkerOptions(workerOptions())
 	h.env.RegisterWorkflowWithOptions(workflows.RunJob, workflow.RegisterOptions{Name: workflows.RunJobName})
 	h.env.RegisterWorkflowWithOptions(workflows.RemoveTask, workflow.RegisterOptions{Name: workflows.RemoveTaskName})
-	h.env.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertName})
+	h.env.RegisterWorkflowWithOptions(tend.Alert, workflow.RegisterOptions{Name: tend.AlertName})
 	add := func(name string, run any) {
 		h.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

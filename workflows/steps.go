@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
 // longestRetryPause is the longest pause before a step is run again.
@@ -112,7 +113,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 // removeTask, which comes after the result is recorded.
 func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode.TaskSpec) (fleet.TaskResult, error) {
 	name := task.Component.Definition.Node
-	sealed, err := withEnvelopes(ctx, task, d.left(ctx))
+	sealed, err := envelopes.Fill(ctx, task, d.left(ctx))
 	if err != nil {
 		return fleet.TaskResult{}, err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // Load is the monitor's load for a fleet. A short interval stands for many nodes.
@@ -94,8 +95,9 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 		return err
 	}
 	control := worker.New(r.client, activities.QueueControl, worker.Options{})
-	control.RegisterWorkflowWithOptions(workflows.Monitor, workflow.RegisterOptions{Name: workflows.MonitorName})
-	control.RegisterWorkflowWithOptions(workflows.MonitorNode, workflow.RegisterOptions{Name: workflows.MonitorNodeName})
+	monitor := tend.Monitor{Reconcile: workflows.Reconcile}
+	control.RegisterWorkflowWithOptions(monitor.Fleet, workflow.RegisterOptions{Name: tend.MonitorName})
+	control.RegisterWorkflowWithOptions(monitor.Node, workflow.RegisterOptions{Name: tend.MonitorNodeName})
 	control.RegisterActivityWithOptions(r.record, activity.RegisterOptions{Name: "RecordObservation"})
 	r.workers = append(r.workers, control)
 	for i := range nodes {
@@ -227,15 +229,15 @@ func cores(used, took time.Duration) float64 { return float64(used) / float64(to
 
 // run observes every node in each interval, for the time of the load.
 func (r *rig) run(ctx context.Context, load Load) error {
-	var in workflows.MonitorInput
+	var in tend.MonitorInput
 	for i := range load.Nodes {
 		in.Nodes = append(in.Nodes, nodeName(i))
 	}
 	handle, err := r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:   workflows.MonitorID,
+		ID:   tend.MonitorID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
 		Action: &client.ScheduleWorkflowAction{
-			ID: workflows.MonitorID, Workflow: workflows.MonitorName, Args: []any{in}, TaskQueue: activities.QueueControl,
+			ID: tend.MonitorID, Workflow: tend.MonitorName, Args: []any{in}, TaskQueue: activities.QueueControl,
 			StaticSummary: "observe the nodes",
 		},
 	})
@@ -249,7 +251,7 @@ func (r *rig) run(ctx context.Context, load Load) error {
 // history observes a node and returns the length of the observation's history.
 func (r *rig) history(ctx context.Context) (events, bytes int64, err error) {
 	run, err := r.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "observe", TaskQueue: activities.QueueControl},
-		workflows.MonitorNodeName, nodeName(0))
+		tend.MonitorNodeName, nodeName(0))
 	if err != nil {
 		return 0, 0, fmt.Errorf("observe a node: %w", err)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // announced is the shared storage of an edge that serves nothing, and what its
@@ -45,14 +46,14 @@ func announced(t *testing.T, c client.Client, name string, admit bool) (*role.Sh
 	}
 	key := identity.Key().String()
 	if admit {
-		run(workflows.EdgeChangeID(name, "admit", name), workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: name, Key: key}, nil)
+		run(tend.EdgeChangeID(name, "admit", name), tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: name, Key: key}, nil)
 		t.Cleanup(func() { mcp(t, "edge", "remove", name, "-y") })
 	}
 	var answer fleet.EdgeAnswer
 	machine, err := os.ReadFile(filepath.Join(shared.dir, ".mcp-dev", "machine"))
 	require.NoError(t, err)
 	record := fleet.EdgeRecord{Name: name, Key: key, Machine: fleet.Machine{ID: strings.TrimSpace(string(machine))}}
-	run(workflows.AnnouncementID(name, key), workflows.AnnounceEdgeName, record, &answer)
+	run(tend.AnnouncementID(name, key), tend.AnnounceEdgeName, record, &answer)
 	s := role.NewShared(c, name, identity, slog.New(slog.DiscardHandler))
 	require.NoError(t, s.Learn(answer))
 	return s, answer

@@ -11,9 +11,10 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // How often an edge announces itself.
@@ -154,11 +155,11 @@ func (e *Edge) announce(ctx context.Context, first bool) (answer fleet.EdgeAnswe
 		policy = enums.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 	}
 	run, err := e.client.ExecuteWorkflow(wait, client.StartWorkflowOptions{
-		ID:                       workflows.AnnouncementID(e.options.Name, e.key.String()),
+		ID:                       tend.AnnouncementID(e.options.Name, e.key.String()),
 		TaskQueue:                activities.QueueControl,
 		WorkflowIDConflictPolicy: policy,
 		StaticSummary:            "edge " + e.options.Name + " announces itself",
-	}, workflows.AnnounceEdgeName, e.record())
+	}, tend.AnnounceEdgeName, e.record())
 	if err != nil {
 		return answer, fault.Wrap(fault.Unavailable, err, "announce edge %s", e.options.Name)
 	}
@@ -169,7 +170,7 @@ func (e *Edge) announce(ctx context.Context, first bool) (answer fleet.EdgeAnswe
 	case wait.Err() != nil, errors.As(err, new(*serviceerror.DeadlineExceeded)):
 		return answer, fault.New(fault.Unavailable, "announce edge %s: no control worker has answered yet", e.options.Name)
 	}
-	f := workflows.FaultOf(err)
+	f := attempt.FaultOf(err)
 	if f.Kind != fault.Conflict {
 		return answer, fault.Wrap(fault.Unavailable, f, "announce edge %s", e.options.Name)
 	}

@@ -17,11 +17,12 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/edge/storage"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 const (
@@ -181,11 +182,11 @@ func (s *Shared) once(ctx context.Context, o fleet.StorageOperation) (answer fle
 	wait, cancel := context.WithTimeout(ctx, sharedCall)
 	defer cancel()
 	run, err := s.client.ExecuteWorkflow(wait, client.StartWorkflowOptions{
-		ID:                       workflows.EdgeStorageID(s.name, rand.Text()),
+		ID:                       tend.EdgeStorageID(s.name, rand.Text()),
 		TaskQueue:                activities.QueueControl,
 		WorkflowExecutionTimeout: 2 * sharedCall,
 		StaticSummary:            "edge " + s.name + ": " + string(o.Verb) + " " + o.Key,
-	}, workflows.EdgeStorageName, request)
+	}, tend.EdgeStorageName, request)
 	if err != nil {
 		return answer, fault.Wrap(fault.Unavailable, err, "%s %s in the storage that edges share", o.Verb, o.Key)
 	}
@@ -198,7 +199,7 @@ func (s *Shared) once(ctx context.Context, o fleet.StorageOperation) (answer fle
 	case wait.Err() != nil, errors.As(err, new(*serviceerror.DeadlineExceeded)):
 		return answer, fault.New(fault.Unavailable, "%s %s in the storage that edges share: no control worker has answered yet", o.Verb, o.Key)
 	}
-	f := *workflows.FaultOf(err)
+	f := *attempt.FaultOf(err)
 	f.Message = fmt.Sprintf("%s %s in the storage that edges share: %s", o.Verb, o.Key, f.Message)
 	return answer, &f
 }

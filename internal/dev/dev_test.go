@@ -27,6 +27,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // programs is the directory where make tools puts temporal and registry.
@@ -216,7 +217,7 @@ func TestPlatform(t *testing.T) {
 		again := second.Info()
 		require.Equal(t, info, again)
 		temporal := connect(t, dir)
-		history, err := temporal.DescribeWorkflowExecution(t.Context(), workflows.NodeID(dev.Local), "")
+		history, err := temporal.DescribeWorkflowExecution(t.Context(), tend.NodeID(dev.Local), "")
 		require.NoError(t, err)
 		require.NotNil(t, history)
 		require.Contains(t, nodes(t, dir), dev.Local)

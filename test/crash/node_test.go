@@ -21,6 +21,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // nodeNames are the nodes of a rig. Cases deploy to the first; the second has the
@@ -156,7 +157,7 @@ func (r *rig) answers(ctx context.Context, node string) bool {
 // announced reports whether a node's worker has announced itself since a time, and
 // the workflow of that has ended.
 func (r *rig) announced(ctx context.Context, node string, since time.Time) bool {
-	described, err := r.temporal.DescribeWorkflow(ctx, workflows.NodeID(node), "")
+	described, err := r.temporal.DescribeWorkflow(ctx, tend.NodeID(node), "")
 	return err == nil && described.Status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED && described.WorkflowStartTime.After(since)
 }
 

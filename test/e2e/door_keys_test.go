@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // losesKeys has every copy of the encryption keys be lost, while a service runs: the key is
@@ -40,7 +41,7 @@ func (d *doorWorld) losesKeys(service string) {
 	r = d.plane.mcp("key", "forget", lost, "--json")
 	require.Equal(t, 2, r.code, "it asks: %s", r)
 	require.Contains(t, r.stderr, service+": the definition of release")
-	require.Contains(t, r.stderr, "schedule "+workflows.MonitorID)
+	require.Contains(t, r.stderr, "schedule "+tend.MonitorID)
 	r = d.plane.mcp("key", "forget", lost, "-y")
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stderr, "deploy again: mcp deploy "+service)

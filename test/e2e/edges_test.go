@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // answer runs a workflow to its end.
@@ -42,7 +43,7 @@ func (w *world) edge(name string) *edges.Edge {
 	announced, err := e.Announce(w.t.Context())
 	require.NoError(w.t, err)
 	require.False(w.t, announced.Admitted)
-	admitted := answer[workflows.AdmitEdgeResult](w, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: name, Key: e.Key})
+	admitted := answer[tend.AdmitEdgeResult](w, tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: name, Key: e.Key})
 	require.Nil(w.t, admitted.Published.Error)
 	return e
 }

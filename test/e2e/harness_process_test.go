@@ -21,7 +21,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/test/printed"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // mcpVariable makes this test binary mcp itself.
@@ -186,5 +186,5 @@ func (w *world) endMonitor() {
 		return
 	}
 	defer c.Close()
-	_ = c.ScheduleClient().GetHandle(ctx, workflows.MonitorID).Delete(ctx) // a world without a control worker has none
+	_ = c.ScheduleClient().GetHandle(ctx, tend.MonitorID).Delete(ctx) // a world without a control worker has none
 }

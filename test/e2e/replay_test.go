@@ -28,6 +28,7 @@ import (
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // record is set by `make histories`.
@@ -147,7 +148,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	w.starts(reads.BuildLogName, reads.BuildLogInput{Builder: w.builder, BuildLogInput: onbuilder.BuildLogInput{Service: name, Bytes: 1 << 10}})
 	w.edgesReplay()
 	w.jobsReplay(name)
-	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), tend.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	ok("undeploy", name, "-y")
 	w.starts(reads.PurgeableName, name)
 	ok("purge", name, "-y")
@@ -187,7 +188,7 @@ func (w *world) edgesReplay() {
 	w.starts(workflows.MaintainName, workflows.MaintainInput{Service: name, On: true})
 	w.change(workflows.Succeeded, "undeploy", name, "-y")
 	w.replays("unpublished", workflows.DeployID(name))
-	w.starts(workflows.RemoveEdgeName, e.Name)
+	w.starts(tend.RemoveEdgeName, e.Name)
 	w.change(workflows.Succeeded, "purge", name, "-y")
 }
 

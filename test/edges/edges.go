@@ -23,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // Edge is an edge. It announces itself when the test says so.
@@ -83,9 +84,9 @@ func (e *Edge) Announce(ctx context.Context) (answer fleet.EdgeAnswer, err error
 		record := e.EdgeRecord
 		record.Versions = e.Status(ctx).Versions
 		run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-			ID: workflows.AnnouncementID(e.Name, e.Key), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
+			ID: tend.AnnouncementID(e.Name, e.Key), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		}, workflows.AnnounceEdgeName, record)
+		}, tend.AnnounceEdgeName, record)
 		if err != nil {
 			return answer, err
 		}
@@ -113,8 +114,8 @@ func (e *Edge) UseStorage(ctx context.Context, o fleet.StorageOperation) (answer
 		return answer, err
 	}
 	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: workflows.EdgeStorageID(e.Name, rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
-	}, workflows.EdgeStorageName, request)
+		ID: tend.EdgeStorageID(e.Name, rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
+	}, tend.EdgeStorageName, request)
 	if err != nil {
 		return answer, err
 	}

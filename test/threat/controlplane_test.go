@@ -30,6 +30,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // answers are the results of the workflows that the command line starts.
@@ -41,12 +42,12 @@ var answers = map[string]reflect.Type{
 	workflows.BuildName:       reflect.TypeFor[workflows.BuildResult](),
 	workflows.DeployName:      reflect.TypeFor[workflows.Result](),
 	reads.DoctorName:          reflect.TypeFor[reads.DoctorResult](),
-	workflows.DrainNodeName:   reflect.TypeFor[workflows.DrainResult](),
+	tend.DrainNodeName:        reflect.TypeFor[tend.DrainResult](),
 	reads.AccessLogName:       reflect.TypeFor[reads.AccessLogResult](),
-	workflows.AdmitEdgeName:   reflect.TypeFor[workflows.AdmitEdgeResult](),
+	tend.AdmitEdgeName:        reflect.TypeFor[tend.AdmitEdgeResult](),
 	reads.EdgesName:           reflect.TypeFor[reads.EdgesResult](),
 	workflows.MaintainName:    reflect.TypeFor[workflows.MaintainResult](),
-	workflows.RemoveEdgeName:  reflect.TypeFor[struct{}](),
+	tend.RemoveEdgeName:       reflect.TypeFor[struct{}](),
 	reads.RoutesName:          reflect.TypeFor[reads.RoutesResult](),
 	reads.EventsName:          reflect.TypeFor[[]fleet.Event](),
 	workflows.ExecName:        reflect.TypeFor[workflows.ExecResult](),
@@ -63,7 +64,7 @@ var answers = map[string]reflect.Type{
 	reads.ProcessesName:       reflect.TypeFor[reads.ProcessesResult](),
 	workflows.PurgeName:       reflect.TypeFor[workflows.Result](),
 	reads.PurgeableName:       reflect.TypeFor[fleet.Forgotten](),
-	workflows.RemoveNodeName:  reflect.TypeFor[struct{}](),
+	tend.RemoveNodeName:       reflect.TypeFor[struct{}](),
 	reads.SecretsName:         reflect.TypeFor[reads.SecretsResult](),
 	workflows.SetSecretName:   reflect.TypeFor[struct{}](),
 	reads.EnvelopesName:       reflect.TypeFor[oncontrol.LoadEnvelopesResult](),

@@ -29,6 +29,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // misuse is something that an identity must not do.
@@ -158,7 +159,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 		add(who, "deploys", starts(starting("deploy/shop", workflows.DeployName, deploying("shop"))))
 		add(who, "runs a command", starts(starting("read/exec/0123456789abcdef", workflows.ExecName, workflows.ExecInput{Service: "shop", Command: []string{"sh"}})))
 		add(who, "reads", starts(starting(readID, reads.StatusName, reads.StatusInput{})))
-		add(who, "revives a node", starts(starting("node/"+who.Name, workflows.ReviveNodeName, workflows.ReviveNodeInput{Node: who.Name})))
+		add(who, "revives a node", starts(starting("node/"+who.Name, tend.ReviveNodeName, tend.ReviveNodeInput{Node: who.Name})))
 		add(who, "mends", starts(starting("mend/shop/1", workflows.MendName, workflows.MendInput{})))
 		add(who, "reads a history", readsHistory("deploy/shop", "", allEvents))
 		add(who, "reads the end of a deploy", readsHistory("deploy/shop", "", lastEvent))
@@ -200,23 +201,23 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 		})
 	}
 	claim := fleet.Claim{Node: "orion", Machine: machine}
-	add(theNode, "claims another name", starts(starting(workflows.ClaimID("orion", machine), workflows.ClaimNodeName, claim)))
-	add(theNode, "claims another name by its own id", starts(starting(workflows.ClaimID("rift", machine), workflows.ClaimNodeName, claim)))
+	add(theNode, "claims another name", starts(starting(tend.ClaimID("orion", machine), tend.ClaimNodeName, claim)))
+	add(theNode, "claims another name by its own id", starts(starting(tend.ClaimID("rift", machine), tend.ClaimNodeName, claim)))
 	claim.Node = "rift"
-	add(theNode, "claims its name by another id", starts(starting(workflows.ClaimID("orion", machine), workflows.ClaimNodeName, claim)))
-	add(theNode, "terminates a claim", starts(starting(workflows.ClaimID("rift", machine), workflows.ClaimNodeName, claim, terminate)))
+	add(theNode, "claims its name by another id", starts(starting(tend.ClaimID("orion", machine), tend.ClaimNodeName, claim)))
+	add(theNode, "terminates a claim", starts(starting(tend.ClaimID("rift", machine), tend.ClaimNodeName, claim, terminate)))
 	claim.Silent = &machine
-	add(theNode, "says that the holder is silent", starts(starting(workflows.ClaimID("rift", machine), workflows.ClaimNodeName, claim)))
-	add(theNode, "announces another", starts(starting("node/orion", workflows.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, terminate)))
-	add(theNode, "announces itself by another id", starts(starting("deploy/shop", workflows.RegisterNodeName, fleet.NodeRecord{Name: "rift"}, terminate)))
-	add(theNode, "announces an edge", starts(starting("edge/rift/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "rift", Key: "k"})))
+	add(theNode, "says that the holder is silent", starts(starting(tend.ClaimID("rift", machine), tend.ClaimNodeName, claim)))
+	add(theNode, "announces another", starts(starting("node/orion", tend.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, terminate)))
+	add(theNode, "announces itself by another id", starts(starting("deploy/shop", tend.RegisterNodeName, fleet.NodeRecord{Name: "rift"}, terminate)))
+	add(theNode, "announces an edge", starts(starting("edge/rift/announce/k", tend.AnnounceEdgeName, fleet.EdgeRecord{Name: "rift", Key: "k"})))
 	add(theNode, "reads all of its announcement", readsHistory("node/rift", "", allEvents))
 	add(theNode, "reads a change of its record", readsHistory("node/rift/drain/0123456789abcdef", "", lastEvent))
 	add(theNode, "reads with a page token of Temporal's", readsHistory("node/rift", "", lastEvent, []byte(`{"RunId":"x","BranchToken":"eA=="}`)...))
-	add(theEdge, "announces another", starts(starting("edge/other/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "other", Key: "k"})))
-	add(theEdge, "announces itself by another id", starts(starting("edge/other/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "front", Key: "k"}, terminate)))
-	add(theEdge, "uses the storage as another", starts(starting("edge/other/storage/0123456789abcdef", workflows.EdgeStorageName, fleet.StorageRequest{Edge: "other"})))
-	add(theEdge, "admits itself", starts(starting("edge/front/admit/0123456789abcdef", workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "front"})))
+	add(theEdge, "announces another", starts(starting("edge/other/announce/k", tend.AnnounceEdgeName, fleet.EdgeRecord{Name: "other", Key: "k"})))
+	add(theEdge, "announces itself by another id", starts(starting("edge/other/announce/k", tend.AnnounceEdgeName, fleet.EdgeRecord{Name: "front", Key: "k"}, terminate)))
+	add(theEdge, "uses the storage as another", starts(starting("edge/other/storage/0123456789abcdef", tend.EdgeStorageName, fleet.StorageRequest{Edge: "other"})))
+	add(theEdge, "admits itself", starts(starting("edge/front/admit/0123456789abcdef", tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: "front"})))
 
 	// A deployer of shop.
 	bank := deploying("bank")
@@ -289,10 +290,10 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 	add(ci, "sets a secret", starts(starting("secret/shop/db/set/0123456789abcdef", workflows.SetSecretName, secrets.Addition{Envelope: secrets.Envelope{Ref: secrets.Ref{Service: "shop", Name: "db", Version: 1}}})))
 	add(ci, "lists secrets", starts(starting("read/secret/0123456789abcdef", reads.SecretsName, reads.SecretsInput{Service: "shop"})))
 	add(ci, "loads envelopes", starts(starting("read/secret/0123456789abcdef", reads.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: "shop", Name: "db", Version: 1}}})))
-	add(ci, "drains a node", starts(starting("node/rift/drain/0123456789abcdef", workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})))
-	add(ci, "removes a node", starts(starting("node/rift/remove/0123456789abcdef", workflows.RemoveNodeName, "rift")))
-	add(ci, "admits an edge", starts(starting("edge/front/admit/0123456789abcdef", workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "front"})))
-	add(ci, "claims a node", starts(starting(workflows.ClaimID("rift", machine), workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: machine})))
+	add(ci, "drains a node", starts(starting("node/rift/drain/0123456789abcdef", tend.DrainNodeName, tend.DrainInput{Node: "rift", Draining: true})))
+	add(ci, "removes a node", starts(starting("node/rift/remove/0123456789abcdef", tend.RemoveNodeName, "rift")))
+	add(ci, "admits an edge", starts(starting("edge/front/admit/0123456789abcdef", tend.AdmitEdgeName, tend.AdmitEdgeInput{Edge: "front"})))
+	add(ci, "claims a node", starts(starting(tend.ClaimID("rift", machine), tend.ClaimNodeName, fleet.Claim{Node: "rift", Machine: machine})))
 	entry := fleet.AuditEntry{Key: "deploy/1", Actor: fleet.Actor{Who: "operator/anna"}, Action: fleet.Action{Verb: "deploy", Service: "shop"}, WorkflowID: "deploy/shop"}
 	add(ci, "writes the audit", starts(starting("audit/deploy/1/begun", workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})))
 	add(ci, "polls a builder's queue", polls("build-bob", normal))

@@ -25,6 +25,7 @@ import (
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // reportTime is how long a loss may go unreported.
@@ -75,7 +76,7 @@ func newLosing(t *testing.T) *losing {
 		}
 	})
 	p.awaitReady()
-	run, err := p.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.RegisterNodeName, fleet.NodeRecord{Name: "rift"})
+	run, err := p.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.Queue}, tend.RegisterNodeName, fleet.NodeRecord{Name: "rift"})
 	require.NoError(t, err)
 	require.NoError(t, run.Get(t.Context(), nil))
 	return p
@@ -197,7 +198,7 @@ func (p *losing) reports(loss, check, reason, finding, detail string, madeUp fun
 func TestLateObservationsAreReported(t *testing.T) {
 	t.Parallel()
 	p := newLosing(t)
-	monitor := p.client.ScheduleClient().GetHandle(t.Context(), workflows.MonitorID)
+	monitor := p.client.ScheduleClient().GetHandle(t.Context(), tend.MonitorID)
 	require.NoError(t, monitor.Pause(t.Context(), client.SchedulePauseOptions{}))
 	p.reports("observations that have ended", "monitor", "the monitor has not looked at node rift", "monitor rift", "the monitor has not observed it since", never)
 	code, list := p.mcp(t.Context(), "node", "list")
@@ -232,7 +233,7 @@ func TestALostDatabaseOfTemporalIsReportedAndRepaired(t *testing.T) {
 	}
 	p.startTemporal()
 	there := func() bool {
-		_, err := p.client.ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Describe(t.Context())
+		_, err := p.client.ScheduleClient().GetHandle(t.Context(), tend.RetentionID).Describe(t.Context())
 		return err == nil
 	}
 	p.reports("Temporal's lost database", "schedules", "Temporal has no schedule monitor", "schedules", "Temporal has no schedule monitor, retention", there)

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // maintained is mcp maintenance --json.
@@ -18,7 +19,7 @@ type maintained struct {
 	Service     string `json:"service"`
 	Maintenance bool   `json:"maintenance"`
 	// Edges are those that are to answer so; one with an error does when it is back.
-	Edges []workflows.EdgePublished `json:"edges"`
+	Edges []routes.EdgePublished `json:"edges"`
 }
 
 func newMaintenance(s *session.Session) *cobra.Command {
@@ -64,7 +65,7 @@ func runMaintenance(ctx context.Context, s *session.Session, service string, on 
 		return err
 	}
 	if s.JSON {
-		s.PrintJSON(maintained{Service: service, Maintenance: on, Edges: append([]workflows.EdgePublished{}, result.Edges...)})
+		s.PrintJSON(maintained{Service: service, Maintenance: on, Edges: append([]routes.EdgePublished{}, result.Edges...)})
 		return nil
 	}
 	if on {

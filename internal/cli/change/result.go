@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // showResult shows how a changing verb ended, and returns its exit code.
@@ -78,7 +79,7 @@ func writeResult(s *session.Session, r workflows.Result) {
 }
 
 // writeEdge prints what keeps an edge from serving a release.
-func writeEdge(s *session.Session, e workflows.EdgePublished) {
+func writeEdge(s *session.Session, e routes.EdgePublished) {
 	if e.Error != nil {
 		_, _ = fmt.Fprintf(s.Stdout, "  ! edge %s has not taken it over, and does when it is back: %s\n", e.Edge, ui.FirstLine(e.Error.Message))
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // admitted is mcp edge admit --json.
@@ -91,9 +91,9 @@ func runAdmit(ctx context.Context, s *session.Session, name string, o admitOptio
 			return err
 		}
 	}
-	var result workflows.AdmitEdgeResult
-	in := workflows.AdmitEdgeInput{Edge: name, Key: e.Key}
-	if err := changeEdge(ctx, s, name, "admit", workflows.AdmitEdgeName, in, &result); err != nil {
+	var result tend.AdmitEdgeResult
+	in := tend.AdmitEdgeInput{Edge: name, Key: e.Key}
+	if err := changeEdge(ctx, s, name, "admit", tend.AdmitEdgeName, in, &result); err != nil {
 		return err
 	}
 	showAdmitted(s, admitted{

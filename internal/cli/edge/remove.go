@@ -8,7 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // removed is mcp edge remove --json.
@@ -60,7 +60,7 @@ func runRemove(ctx context.Context, s *session.Session, name string, yes bool) e
 	if err := s.Confirm(ctx, "edge remove "+name, losses, yes); err != nil {
 		return err
 	}
-	if err := changeEdge(ctx, s, name, "remove", workflows.RemoveEdgeName, name, nil); err != nil {
+	if err := changeEdge(ctx, s, name, "remove", tend.RemoveEdgeName, name, nil); err != nil {
 		return err
 	}
 	if s.JSON {

@@ -17,8 +17,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
-	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // checkPlane checks Temporal, and through it the workers and Postgres.
@@ -156,7 +156,7 @@ func nodeFinding(name, version string, n reads.DiagnosedNode) finding {
 // lookFinding is the age of the monitor's last observation of a node.
 func lookFinding(n fleet.NodeState, now time.Time) finding {
 	check := "monitor " + n.Name
-	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, workflows.MonitorID)
+	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, tend.MonitorID)
 	age := now.Sub(n.Observed).Round(time.Second)
 	switch {
 	case n.Overdue:

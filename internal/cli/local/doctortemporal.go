@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // temporalChecks are those of Temporal itself.
@@ -105,7 +106,7 @@ func (t temporalChecks) polled(ctx context.Context, check, queue, hint string) f
 func (t temporalChecks) schedules(ctx context.Context) []finding {
 	const check = "schedules"
 	var missing, paused []string
-	for _, id := range workflows.Schedules() {
+	for _, id := range tend.Schedules() {
 		described, err := t.client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
 		var absent *serviceerror.NamespaceNotFound
 		switch {
@@ -126,5 +127,5 @@ func (t temporalChecks) schedules(ctx context.Context) []finding {
 	case len(paused) > 0:
 		return []finding{warn(check, "resume it: temporal schedule toggle --unpause --schedule-id "+paused[0], "paused: %s", strings.Join(paused, ", "))}
 	}
-	return []finding{ok(check, "%s are there", strings.Join(workflows.Schedules(), ", "))}
+	return []finding{ok(check, "%s are there", strings.Join(tend.Schedules(), ", "))}
 }

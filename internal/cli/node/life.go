@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // drained is mcp node drain --json, and mcp node activate --json.
@@ -85,9 +85,9 @@ func runDrain(ctx context.Context, s *session.Session, name string, draining boo
 	if draining {
 		verb = "drain"
 	}
-	var result workflows.DrainResult
-	in := workflows.DrainInput{Node: name, Draining: draining}
-	if err := changeNode(ctx, s, name, verb, workflows.DrainNodeName, in, &result); err != nil {
+	var result tend.DrainResult
+	in := tend.DrainInput{Node: name, Draining: draining}
+	if err := changeNode(ctx, s, name, verb, tend.DrainNodeName, in, &result); err != nil {
 		return err
 	}
 	if s.JSON {
@@ -127,8 +127,8 @@ func runRemove(ctx context.Context, s *session.Session, name string, yes bool) e
 	if err := s.Confirm(ctx, "node remove "+name, []string{loss}, yes); err != nil {
 		return err
 	}
-	var result workflows.RemoveResult
-	if err := changeNode(ctx, s, name, "remove", workflows.RemoveNodeName, name, &result); err != nil {
+	var result tend.RemoveResult
+	if err := changeNode(ctx, s, name, "remove", tend.RemoveNodeName, name, &result); err != nil {
 		return err
 	}
 	if known < 0 && !result.Named {

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/follow"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // Query connects and runs one read.
@@ -90,7 +91,7 @@ func UntilDeadline(deadline time.Duration) ReadOption {
 // node.
 func ChangingNode(node, verb string) ReadOption {
 	return func(r *read) {
-		r.start.ID = workflows.NodeChangeID(node, verb, Nonce())
+		r.start.ID = tend.NodeChangeID(node, verb, Nonce())
 		r.start.StaticSummary = "mcp node " + verb + " " + node
 		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchNode.ValueSet([]string{node}))
 	}
@@ -100,7 +101,7 @@ func ChangingNode(node, verb string) ReadOption {
 // edge.
 func ChangingEdge(edge, verb string) ReadOption {
 	return func(r *read) {
-		r.start.ID = workflows.EdgeChangeID(edge, verb, Nonce())
+		r.start.ID = tend.EdgeChangeID(edge, verb, Nonce())
 		r.start.StaticSummary = "mcp edge " + verb + " " + edge
 	}
 }

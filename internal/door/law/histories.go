@@ -13,6 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // histories are the rules for reading a history. Nodes and edges read how their own
@@ -59,9 +60,9 @@ func awaitsItself(ctx context.Context, c *call) error {
 func ownAnnouncement(of identity.Identity, id string) bool {
 	switch of.Role {
 	case identity.Node:
-		return id == workflows.NodeID(of.Name) || strings.HasPrefix(id, "claim/"+of.Name+"/")
+		return id == tend.NodeID(of.Name) || strings.HasPrefix(id, "claim/"+of.Name+"/")
 	case identity.Edge:
-		return strings.HasPrefix(id, workflows.AnnouncementID(of.Name, "")) || strings.HasPrefix(id, workflows.EdgeStorageID(of.Name, ""))
+		return strings.HasPrefix(id, tend.AnnouncementID(of.Name, "")) || strings.HasPrefix(id, tend.EdgeStorageID(of.Name, ""))
 	}
 	return false
 }

@@ -10,6 +10,7 @@ import (
 	temporalsdk "go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // scheduled are the fields of a schedule that control workers make.
@@ -45,8 +46,8 @@ func schedules(ctx context.Context, c *call) error {
 		return c.refused(ForeignQueue, "schedules start workflows on the queue %s alone", workflows.Queue)
 	case action.GetWorkflowId() != id:
 		return c.refused(ForeignWorkflow, "the schedule %.120q does not start workflow %.120q", id, action.GetWorkflowId())
-	case kind == workflows.RunJobName && strings.HasPrefix(id, "job/"), kind == workflows.MonitorName && id == workflows.MonitorID,
-		kind == workflows.RetentionName && id == workflows.RetentionID:
+	case kind == workflows.RunJobName && strings.HasPrefix(id, "job/"), kind == tend.MonitorName && id == tend.MonitorID,
+		kind == tend.RetentionName && id == tend.RetentionID:
 		return nil
 	}
 	return c.refused(NotPermitted, "the schedule %.120q does not start a %.80q", id, kind)
@@ -54,7 +55,7 @@ func schedules(ctx context.Context, c *call) error {
 
 func ownSchedule(_ context.Context, c *call) error {
 	id := c.req.(interface{ GetScheduleId() string }).GetScheduleId()
-	if _, _, isJob := workflows.JobOf(id); isJob || slices.Contains(workflows.Schedules(), id) {
+	if _, _, isJob := workflows.JobOf(id); isJob || slices.Contains(tend.Schedules(), id) {
 		return nil
 	}
 	return c.refused(ForeignWorkflow, "the schedule %.120q is not one of mcp's", id)

@@ -11,27 +11,28 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // startable is every type of workflow that clients start, with who may, and what its id and
 // input must be. The others are started by workflows and schedules.
 var startable = map[string]startKind{
 	// What nodes and edges say of themselves.
-	workflows.ClaimNodeName: of(func(_ *call, in *fleet.Claim) subject {
-		s := subject{id: workflows.ClaimID(in.Node, in.Machine), own: in.Node}
+	tend.ClaimNodeName: of(func(_ *call, in *fleet.Claim) subject {
+		s := subject{id: tend.ClaimID(in.Node, in.Machine), own: in.Node}
 		if in.Silent != nil {
 			s.refuse = "a claim does not say that another machine is silent"
 		}
 		return s
 	}, identity.Node),
-	workflows.RegisterNodeName: of(func(_ *call, in *fleet.NodeRecord) subject {
-		return subject{id: workflows.NodeID(in.Name), own: in.Name}
+	tend.RegisterNodeName: of(func(_ *call, in *fleet.NodeRecord) subject {
+		return subject{id: tend.NodeID(in.Name), own: in.Name}
 	}, identity.Node).announcing(),
-	workflows.AnnounceEdgeName: of(func(_ *call, in *fleet.EdgeRecord) subject {
-		return subject{id: workflows.AnnouncementID(in.Name, in.Key), own: in.Name}
+	tend.AnnounceEdgeName: of(func(_ *call, in *fleet.EdgeRecord) subject {
+		return subject{id: tend.AnnouncementID(in.Name, in.Key), own: in.Name}
 	}, identity.Edge).announcing(),
-	workflows.EdgeStorageName: of(func(_ *call, in *fleet.StorageRequest) subject {
-		return subject{prefix: workflows.EdgeStorageID(in.Edge, ""), own: in.Edge}
+	tend.EdgeStorageName: of(func(_ *call, in *fleet.StorageRequest) subject {
+		return subject{prefix: tend.EdgeStorageID(in.Edge, ""), own: in.Edge}
 	}, identity.Edge),
 
 	// What changes a service.
@@ -73,21 +74,21 @@ var startable = map[string]startKind{
 	}, people...),
 
 	// What changes nodes and edges.
-	workflows.DrainNodeName: of(func(_ *call, in *workflows.DrainInput) subject {
+	tend.DrainNodeName: of(func(_ *call, in *tend.DrainInput) subject {
 		verb := "activate"
 		if in.Draining {
 			verb = "drain"
 		}
-		return subject{prefix: workflows.NodeChangeID(in.Node, verb, "")}
+		return subject{prefix: tend.NodeChangeID(in.Node, verb, "")}
 	}, identity.Operator),
-	workflows.RemoveNodeName: of(func(_ *call, node *string) subject {
-		return subject{prefix: workflows.NodeChangeID(*node, "remove", "")}
+	tend.RemoveNodeName: of(func(_ *call, node *string) subject {
+		return subject{prefix: tend.NodeChangeID(*node, "remove", "")}
 	}, identity.Operator),
-	workflows.AdmitEdgeName: of(func(_ *call, in *workflows.AdmitEdgeInput) subject {
-		return subject{prefix: workflows.EdgeChangeID(in.Edge, "admit", "")}
+	tend.AdmitEdgeName: of(func(_ *call, in *tend.AdmitEdgeInput) subject {
+		return subject{prefix: tend.EdgeChangeID(in.Edge, "admit", "")}
 	}, identity.Operator),
-	workflows.RemoveEdgeName: of(func(_ *call, edge *string) subject {
-		return subject{prefix: workflows.EdgeChangeID(*edge, "remove", "")}
+	tend.RemoveEdgeName: of(func(_ *call, edge *string) subject {
+		return subject{prefix: tend.EdgeChangeID(*edge, "remove", "")}
 	}, identity.Operator),
 
 	// Secrets.

@@ -20,17 +20,18 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // notStarted are the types of workflow that clients do not start, and who does.
 var notStarted = map[string]string{
-	workflows.MendName:        "a deploy, the watch",
-	workflows.ReviveNodeName:  "RegisterNode",
-	workflows.MonitorName:     "a schedule",
-	workflows.MonitorNodeName: "Monitor",
-	workflows.RetentionName:   "a schedule",
-	workflows.AlertName:       "the watch",
-	workflows.RemoveTaskName:  "a deploy",
+	workflows.MendName:       "a deploy, the watch",
+	tend.ReviveNodeName:      "RegisterNode",
+	tend.MonitorName:         "a schedule",
+	tend.MonitorNodeName:     "Monitor",
+	tend.RetentionName:       "a schedule",
+	tend.AlertName:           "the watch",
+	workflows.RemoveTaskName: "a deploy",
 }
 
 // A type of workflow that neither table has is refused to everyone: this test has whoever

@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // AnnounceEdge records that an edge has started, and returns what it serves. An edge
@@ -46,7 +47,7 @@ type AdmitEdgeResult struct {
 	// Key is the key that is pinned.
 	Key string `json:"key"`
 	// Published is what became of the publications of every service.
-	Published EdgePublished `json:"published"`
+	Published routes.EdgePublished `json:"published"`
 }
 
 // AdmitEdge admits an edge by its key, and publishes to it all that edges serve.
@@ -73,27 +74,27 @@ func welcome(ctx workflow.Context, name string) error {
 		return err
 	}
 	others := slices.DeleteFunc(edges, func(other string) bool { return other == name })
-	publishTo(ctx, others, nil) // an edge to which nothing is published announces itself
+	routes.Publish(ctx, others, nil) // an edge to which nothing is published announces itself
 	return nil
 }
 
 // catchUp publishes to an edge what it lacks, as much at once as travels together. What
 // it does not take over the monitor sends it later.
-func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
-	result := EdgePublished{Edge: name}
+func catchUp(ctx workflow.Context, name string) (routes.EdgePublished, error) {
+	result := routes.EdgePublished{Edge: name}
 	after := ""
 	for {
 		part, err := call.Control(ctx, "read what "+name+" lacks", call.RecordTimeout, control.MissingAt, oncontrol.MissingAtInput{Edge: name, After: after})
 		if err != nil || len(part.Publications) == 0 {
 			return result, err
 		}
-		became := publishTo(ctx, []string{name}, part.Publications)
-		if err := recordPublished(ctx, became, part.Publications); err != nil {
+		became := routes.Publish(ctx, []string{name}, part.Publications)
+		if err := routes.RecordPublished(ctx, became, part.Publications); err != nil {
 			return result, err
 		}
 		result.Error = became[0].Error
 		result.Problems = fleet.CheckedProblems(slices.Concat(result.Problems, became[0].Problems))
-		if result.Error != nil || !part.More || spent(ctx) {
+		if result.Error != nil || !part.More || call.Spent(ctx) {
 			return result, nil
 		}
 		after = part.Publications[len(part.Publications)-1].Service
@@ -107,6 +108,6 @@ func RemoveEdge(ctx workflow.Context, name string) error {
 	if err := call.ControlSend(ctx, "remove edge "+name, call.ReadTimeout, control.ForgetEdge, name); err != nil {
 		return call.Failure(err)
 	}
-	publishTo(ctx, []string{name}, nil) // an edge to which nothing is published asks whether it is admitted
+	routes.Publish(ctx, []string{name}, nil) // an edge to which nothing is published asks whether it is admitted
 	return nil
 }

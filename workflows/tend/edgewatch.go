@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"go.temporal.io/sdk/workflow"
@@ -6,6 +6,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/routes"
 )
 
 // observeEdges observes the admitted edges side by side. None delays another.
@@ -47,14 +48,14 @@ func monitorEdge(ctx workflow.Context, name string) error {
 		return err
 	}
 	if len(recorded.Missing) > 0 {
-		if err := recordPublished(ctx, publishTo(ctx, []string{name}, recorded.Missing), recorded.Missing); err != nil {
+		if err := routes.RecordPublished(ctx, routes.Publish(ctx, []string{name}, recorded.Missing), recorded.Missing); err != nil {
 			return err
 		}
 	}
 	for _, service := range recorded.Remake {
-		if err := republish(ctx, fleet.PublishRequest{Service: service, Keep: true}, call.RecordTimeout); err != nil {
+		if err := routes.Republish(ctx, fleet.PublishRequest{Service: service, Keep: true}, call.RecordTimeout); err != nil {
 			return err
 		}
 	}
-	return startAlerts(ctx, recorded.Alerting)
+	return StartAlerts(ctx, recorded.Alerting)
 }

@@ -1,4 +1,7 @@
-package workflows
+// Package routes publishes to edges what they are to serve, and has them drain what they
+// are to serve no more. It records what each edge has; the monitor sends later what one
+// lacks. What a publication holds others decide.
+package routes
 
 import (
 	"slices"
@@ -14,6 +17,12 @@ import (
 	"github.com/metacircular/mcp/workflows/call"
 )
 
+// Activities are called through typed nil pointers: only their names count.
+var (
+	control *oncontrol.Control
+	edge    *onedge.Edge
+)
+
 // EdgePublished is what became of publications at one edge.
 type EdgePublished struct {
 	Edge string `json:"edge"`
@@ -23,9 +32,9 @@ type EdgePublished struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
-// publishTo publishes to edges side by side, and returns what became of it at each.
-// One that is away delays the others by no more than seconds.
-func publishTo(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
+// Publish publishes to edges side by side, and returns what became of it at each, in the
+// order of the edges. One that is away delays the others by no more than seconds.
+func Publish(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
 	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
 		return call.AskEdge(ctx, name, summary, 0, edge.PublishRoutes, in, out)
 	})
@@ -35,8 +44,8 @@ func publishTo(ctx workflow.Context, edges []string, publications []fleet.Public
 // was away: its polls pause for up to ten seconds, and so do its attempts to connect.
 const reconnectTime = 30 * time.Second
 
-// publishPatiently is the same for edges that may have to connect to Temporal again.
-func publishPatiently(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
+// PublishPatiently is Publish for edges that may have to connect to Temporal again.
+func PublishPatiently(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
 	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
 		step := call.PatientEdgeStep(ctx, name, summary, reconnectTime, 0)
 		return workflow.ExecuteActivity(step, edge.PublishRoutes, in).Get(ctx, out)
@@ -77,10 +86,10 @@ func unacknowledged(name string, publications []fleet.Publication, acks []fleet.
 	return nil
 }
 
-// recordPublished records which edges have acknowledged publications, and which have
+// RecordPublished records which edges have acknowledged publications, and which have
 // not. The monitor repeats what it does not record: it does not wait for Postgres for
 // long. What an edge claims to have beyond the publications does not count.
-func recordPublished(ctx workflow.Context, became []EdgePublished, publications []fleet.Publication) error {
+func RecordPublished(ctx workflow.Context, became []EdgePublished, publications []fleet.Publication) error {
 	var in oncontrol.RecordPublishedInput
 	for _, b := range became {
 		for _, p := range publications {
@@ -99,19 +108,20 @@ func recordPublished(ctx workflow.Context, became []EdgePublished, publications 
 	return workflow.ExecuteActivity(step, control.RecordPublished, in).Get(ctx, nil)
 }
 
-// republish makes a publication, publishes it, and records what became of it.
-func republish(ctx workflow.Context, request fleet.PublishRequest, left time.Duration) error {
+// Republish makes a publication, publishes it, and records what became of it. It waits
+// until left has passed for what makes it; a left of 0 is without a deadline.
+func Republish(ctx workflow.Context, request fleet.PublishRequest, left time.Duration) error {
 	made, err := call.Control(ctx, "make the routes of "+request.Service+" anew", left, control.MakePublication, request)
 	if err != nil {
 		return err
 	}
 	publications := []fleet.Publication{made.Publication}
-	return recordPublished(ctx, publishTo(ctx, made.Edges, publications), publications)
+	return RecordPublished(ctx, Publish(ctx, made.Edges, publications), publications)
 }
 
-// drainAt waits until upstreams have no request and no connection at the edges, for at
+// Drain waits until upstreams have no request and no connection at the edges, for at
 // most that long, and reports whether all edges say so.
-func drainAt(ctx workflow.Context, edges, upstreams []string, most time.Duration) (drained bool) {
+func Drain(ctx workflow.Context, edges, upstreams []string, most time.Duration) (drained bool) {
 	drained = len(edges) > 0 && len(upstreams) > 0
 	if !drained || most <= 0 {
 		return false

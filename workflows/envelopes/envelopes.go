@@ -1,4 +1,6 @@
-package workflows
+// Package envelopes reads the sealed values of a service's own secrets for the containers
+// that are about to be started. Only a container's node can open them.
+package envelopes
 
 import (
 	"slices"
@@ -17,9 +19,12 @@ import (
 	"github.com/metacircular/mcp/workflows/call"
 )
 
-// loadEnvelopes reads the sealed values of a component's secrets. A left of 0 is without a
+// control only names an activity.
+var control *oncontrol.Control
+
+// Load reads the sealed values of a component's secrets. A left of 0 is without a
 // deadline.
-func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component, left time.Duration) ([]secrets.Envelope, error) {
+func Load(ctx workflow.Context, service string, c servicedef.Component, left time.Duration) ([]secrets.Envelope, error) {
 	if len(c.Versions) == 0 {
 		return nil, nil
 	}
@@ -35,18 +40,18 @@ func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component,
 	return found.Envelopes, err
 }
 
-// withEnvelopes returns a task with the sealed values of its secrets, to start it. Other
-// steps do without them.
-func withEnvelopes(ctx workflow.Context, task onnode.TaskSpec, left time.Duration) (_ onnode.TaskSpec, err error) {
-	task.Component.Envelopes, err = loadEnvelopes(ctx, task.Component.Service, task.Component.Definition, left)
+// Fill returns a task with the sealed values of its secrets, to start it. Other
+// steps do without them. A left of 0 is without a deadline.
+func Fill(ctx workflow.Context, task onnode.TaskSpec, left time.Duration) (_ onnode.TaskSpec, err error) {
+	task.Component.Envelopes, err = Load(ctx, task.Component.Service, task.Component.Definition, left)
 	return task, err
 }
 
-// sealedOf returns those of the components of a release on a node that are about to be
+// ToStart returns those of the components of a release on a node that are about to be
 // started and have secrets of the service, with their sealed values: the engine may have
 // lost them. A component with a version that is not kept any more is left out: its
 // container starts if the engine has it. A left of 0 is without a deadline.
-func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref, left time.Duration) ([]activities.ComponentSpec, error) {
+func ToStart(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref, left time.Duration) ([]activities.ComponentSpec, error) {
 	var sealed []activities.ComponentSpec
 	for _, m := range release.Members() {
 		starts := slices.ContainsFunc(start, func(r fleet.Ref) bool { return r.Name == m.Container })
@@ -57,7 +62,7 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		if !defined || len(c.Versions) == 0 {
 			continue
 		}
-		envelopes, err := loadEnvelopes(ctx, release.Service, c, left)
+		envelopes, err := Load(ctx, release.Service, c, left)
 		switch {
 		case err != nil && attempt.FaultOf(err).Kind == fault.NotFound:
 			workflow.GetLogger(ctx).Warn("sealed secrets are not kept", "component", c.Name, "error", err)
@@ -71,19 +76,4 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		})
 	}
 	return sealed, nil
-}
-
-// buildSecrets reads the sealed values of the service's own secrets that a build has, at
-// their newest versions: what an image has from a secret is in the image, and a rollback
-// builds none.
-func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (oncontrol.LoadBuildSecretsResult, error) {
-	own := build.OwnSecrets()
-	if len(own) == 0 {
-		return oncontrol.LoadBuildSecretsResult{}, nil
-	}
-	in := oncontrol.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
-	for _, reference := range own {
-		in.Names[reference] = definition.SecretCandidates(reference)
-	}
-	return call.Control(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
 }

@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/workflows/call"
+	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
 // RegisterNode records that a node's worker has started: the monitor observes the
@@ -108,10 +109,10 @@ func revive(ctx workflow.Context, name, service string, deadline time.Time) erro
 		if !call.IsConflict(err) || workflow.Now(ctx).After(deadline) {
 			return err
 		}
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return errWaits
 		}
-		if err := workflow.Sleep(ctx, lockPause); err != nil {
+		if err := workflow.Sleep(ctx, call.LockPause); err != nil {
 			return err
 		}
 	}
@@ -137,7 +138,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	if len(start) == 0 {
 		return nil
 	}
-	sealed, err := sealedOf(ctx, release, name, start, 0)
+	sealed, err := envelopes.ToStart(ctx, release, name, start, 0)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"cmp"
@@ -32,11 +32,18 @@ type MonitorInput struct {
 	Over time.Duration `json:"over,omitempty"`
 }
 
-// Monitor observes each node and each edge once. A schedule starts it again and again.
+// A Monitor observes nodes and edges. Fleet and Node are workflows.
+type Monitor struct {
+	// Reconcile deploys a release again that does not run on a node as it should. It does
+	// not wait for what it starts.
+	Reconcile func(ctx workflow.Context, node string, release fleet.Snapshot) error
+}
+
+// Fleet observes each node and each edge once. A schedule starts it again and again.
 // The nodes of a large fleet are observed in batches, each by a separate run.
-func Monitor(ctx workflow.Context, in MonitorInput) error {
+func (m Monitor) Fleet(ctx workflow.Context, in MonitorInput) error {
 	if len(in.Nodes) > 0 {
-		return observeNodes(ctx, in.Nodes)
+		return m.observeNodes(ctx, in.Nodes)
 	}
 	var failed error
 	edges := call.NewGroup(ctx)
@@ -44,12 +51,12 @@ func Monitor(ctx workflow.Context, in MonitorInput) error {
 		failed = observeEdges(ctx)
 		return nil
 	})
-	err := observeFleet(ctx, in.Over)
+	err := m.observeFleet(ctx, in.Over)
 	return cmp.Or(err, edges.Wait(ctx), failed)
 }
 
 // observeFleet observes all nodes.
-func observeFleet(ctx workflow.Context, over time.Duration) error {
+func (m Monitor) observeFleet(ctx workflow.Context, over time.Duration) error {
 	nodes, err := call.ControlQuery(ctx, "list nodes", call.RecordTimeout, control.WatchedNodes)
 	if err != nil {
 		return err
@@ -63,15 +70,15 @@ func observeFleet(ctx workflow.Context, over time.Duration) error {
 		}
 	}
 	if len(answering) <= batch {
-		return observeNodes(ctx, answering)
+		return m.observeNodes(ctx, answering)
 	}
 	pause := over / time.Duration((len(answering)+batch-1)/batch)
 	for names := range slices.Chunk(answering, batch) {
 		o := workflow.ChildWorkflowOptions{
-			WorkflowID: fmt.Sprintf("%s+%d", MonitorNodeID(names[0]), len(names)-1), WorkflowExecutionTimeout: MonitorTimeout,
+			WorkflowID: fmt.Sprintf("%s+%d", monitorNodeID(names[0]), len(names)-1), WorkflowExecutionTimeout: MonitorTimeout,
 			StaticSummary: fmt.Sprintf("observe %d nodes, %s to %s", len(names), names[0], names[len(names)-1]),
 		}
-		if err := startDetached(ctx, o, MonitorName, MonitorInput{Nodes: names}); err != nil {
+		if err := call.StartDetached(ctx, o, MonitorName, MonitorInput{Nodes: names}); err != nil {
 			return err
 		}
 		if err := workflow.Sleep(ctx, pause); err != nil {
@@ -82,12 +89,12 @@ func observeFleet(ctx workflow.Context, over time.Duration) error {
 }
 
 // observeNodes observes nodes side by side. None delays another.
-func observeNodes(ctx workflow.Context, names []string) error {
+func (m Monitor) observeNodes(ctx workflow.Context, names []string) error {
 	var failed error
 	g := call.NewGroup(ctx)
 	for _, name := range names {
 		g.Go(func(ctx workflow.Context) error {
-			if err := MonitorNode(ctx, name); err != nil {
+			if err := m.Node(ctx, name); err != nil {
 				failed = err
 			}
 			return nil
@@ -99,15 +106,15 @@ func observeNodes(ctx workflow.Context, names []string) error {
 // startMonitorNode observes a node in a separate run: a node that does not answer
 // delays no other.
 func startMonitorNode(ctx workflow.Context, name string) error {
-	return startDetached(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID: MonitorNodeID(name), WorkflowExecutionTimeout: MonitorTimeout, StaticSummary: "observe " + name,
-		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNode.ValueSet([]string{name})),
+	return call.StartDetached(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: monitorNodeID(name), WorkflowExecutionTimeout: MonitorTimeout, StaticSummary: "observe " + name,
+		TypedSearchAttributes: temporal.NewSearchAttributes(call.SearchNode.ValueSet([]string{name})),
 	}, MonitorNodeName, name)
 }
 
-// MonitorNode observes a node once: its status and its containers. It does not wait
-// for what it starts.
-func MonitorNode(ctx workflow.Context, name string) error {
+// Node observes a node once: its status and its containers. It does not wait for what it
+// starts.
+func (m Monitor) Node(ctx workflow.Context, name string) error {
 	observation := fleet.Observation{Node: name, At: workflow.Now(ctx)}
 	var found onnode.ObserveNodeResult
 	err := workflow.ExecuteActivity(call.ReadStep(ctx, name, "observe "+name), node.ObserveNode).Get(ctx, &found)
@@ -128,25 +135,9 @@ func MonitorNode(ctx workflow.Context, name string) error {
 		return err
 	}
 	for _, release := range recorded.Heal {
-		if err := reconcile(ctx, name, release); err != nil {
+		if err := m.Reconcile(ctx, name, release); err != nil {
 			return err
 		}
 	}
-	return startAlerts(ctx, recorded.Alerting)
-}
-
-// reconcileTimeout is how long a reconcile, which no operator asked for, waits for
-// what is down, and holds the service's lock.
-const reconcileTimeout = 5 * time.Minute
-
-// reconcile deploys a release again, after an observation of a node. A deploy of the
-// service that is under way takes its place.
-func reconcile(ctx workflow.Context, name string, release fleet.Snapshot) error {
-	in := DeployInput{
-		Verb: fleet.VerbReconcile, Definition: release.Definition, Release: release.Number, Digests: release.Digests,
-		Deadline: reconcileTimeout, Who: "monitor", From: name,
-	}
-	return startDetached(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID: DeployID(release.Definition.Name), StaticSummary: in.Summary(), Memo: in.Memo(), TypedSearchAttributes: in.Attributes(),
-	}, in.Workflow(), in)
+	return StartAlerts(ctx, recorded.Alerting)
 }

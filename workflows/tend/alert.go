@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // alertTimeout is how long a destination may take for one event.
@@ -36,11 +37,11 @@ func Alert(ctx workflow.Context, destination string) (oncontrol.DeliverResult, e
 	return result, err
 }
 
-// startAlerts has events sent to destinations.
-func startAlerts(ctx workflow.Context, destinations []string) error {
+// StartAlerts has events sent to destinations. It does not wait for that.
+func StartAlerts(ctx workflow.Context, destinations []string) error {
 	for _, destination := range destinations {
-		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "alert the " + destination}
-		if err := startDetached(ctx, o, AlertName, destination); err != nil {
+		o := workflow.ChildWorkflowOptions{WorkflowID: alertID(destination), StaticSummary: "alert the " + destination}
+		if err := call.StartDetached(ctx, o, AlertName, destination); err != nil {
 			return err
 		}
 	}

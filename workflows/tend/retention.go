@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"go.temporal.io/sdk/workflow"

@@ -1,4 +1,4 @@
-package workflows
+package call
 
 import (
 	"errors"
@@ -13,20 +13,20 @@ import (
 // 51,200.
 const maxEvents = 2000
 
-// spent reports whether a run that loops must go on as a new one: its history grows with
+// Spent reports whether a run that loops must go on as a new one: its history grows with
 // each turn.
-func spent(ctx workflow.Context) bool {
+func Spent(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
 	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= maxEvents
 }
 
-// lockPause is how long to wait before asking again whether a service is being
+// LockPause is how long to wait before asking again whether a service is being
 // deployed.
-const lockPause = 5 * time.Second
+const LockPause = 5 * time.Second
 
-// startDetached starts a workflow that outlives this one. One of that id that runs
-// already is left to run.
-func startDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name string, args ...any) error {
+// StartDetached starts the workflow of that name, which outlives this one. One of that
+// id that runs already is left to run.
+func StartDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name string, args ...any) error {
 	o.ParentClosePolicy = enums.PARENT_CLOSE_POLICY_ABANDON
 	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, o), name, args...)
 	err := child.GetChildWorkflowExecution().Get(ctx, nil)
@@ -35,3 +35,6 @@ func startDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name s
 	}
 	return err
 }
+
+// SearchNode is the search attribute that holds the nodes that a run is about.
+var SearchNode = temporal.NewSearchAttributeKeyKeywordList("McpNode")

@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"fmt"
@@ -39,7 +39,7 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 			return refusal(served(in, answer))
 		}
 		in.Silent = &result.Holder.Machine
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, ClaimNodeName, in)
 		}
 	}
@@ -58,7 +58,7 @@ func identifyStep(ctx workflow.Context, name string) workflow.Context {
 }
 
 // refusal ends the workflow with a fault.
-func refusal(f *fault.Error) error { return failure(Failed, f, struct{}{}) }
+func refusal(f *fault.Error) error { return call.FailureWith(f, struct{}{}) }
 
 // held is the fault of a name that another machine holds.
 func held(in fleet.Claim, h fleet.Holder) *fault.Error {
