@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // The demo deploys these examples; this test reports mistakes in them sooner.
@@ -23,7 +25,7 @@ func TestTheExamplesAreValidAndCanBeBuilt(t *testing.T) {
 			require.FileExists(t, filepath.Join("src", service.ContextPath(build), build.Containerfile))
 		}
 	}
-	require.NoError(t, servicedef.Collisions(all))
+	require.NoError(t, collisions.Containers(all))
 }
 
 func TestOneExampleIsASingleComponentNamedAsItsService(t *testing.T) {
@@ -33,7 +35,7 @@ func TestOneExampleIsASingleComponentNamedAsItsService(t *testing.T) {
 }
 
 func TestTheApplicationsAreValid(t *testing.T) {
-	dir, err := servicedef.ReadDir("apps")
+	dir, err := servicedir.Read("apps")
 	require.NoError(t, err)
 	services, problems := dir.WithSources("apps").Services()
 	require.Empty(t, problems)
@@ -47,12 +49,12 @@ func TestTheApplicationsAreValid(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, servicedef.Collisions(all))
-	require.NoError(t, servicedef.EndpointCollisions(all))
+	require.NoError(t, collisions.Containers(all))
+	require.NoError(t, collisions.Endpoints(all))
 }
 
 func examples(t *testing.T) map[string]*servicedef.Service {
-	dir, err := servicedef.ReadDir("services")
+	dir, err := servicedir.Read("services")
 	require.NoError(t, err)
 	services, problems := dir.Services()
 	require.Empty(t, problems)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/imageref"
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 const (
@@ -127,7 +128,7 @@ func (r *report) buildSecret(key string, s *Service, id string, secret BuildSecr
 	switch {
 	case len(sources) != 1:
 		r.add(key, "must have one of secret, file and environment: where the builder reads the secret")
-	case secret.Secret != "" && !objectName().MatchString(secret.Secret):
+	case secret.Secret != "" && !names.IsObject(secret.Secret):
 		r.add(joinKey(key, "secret"), "must be the name of a secret, of letters, digits, '.', '-' and '_', not %q", secret.Secret)
 	case secret.Environment != "" && !variableName().MatchString(secret.Environment):
 		r.add(joinKey(key, "environment"), "must be the name of a variable, not %q", secret.Environment)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 var restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
@@ -73,7 +75,7 @@ func (r *report) ports(key string, c Component) {
 
 func (r *report) network(key string, c Component) {
 	switch {
-	case c.Network != "" && !objectName().MatchString(c.Network):
+	case c.Network != "" && !names.IsObject(c.Network):
 		r.add(joinKey(key, "network"), `must be "host", "none", "bridge" or the name of a network, not %q`, c.Network)
 	case c.Network == networkNone && len(c.Routes)+len(c.Ports) > 0:
 		r.add(joinKey(key, "network"), `"none" cannot publish the routes and ports`)

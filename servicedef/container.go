@@ -1,7 +1,7 @@
 package servicedef
 
 // Container has the settings of a component's container that its engine applies and mcp
-// itself does not need. Most keys are Compose's; ComposeKey knows where they differ. The
+// itself does not need. Most keys are Compose's; composekeys.Of gives its name of each. The
 // zero value of each leaves the engine's default.
 type Container struct {
 	// Entrypoint replaces the image's entrypoint, and with it the image's command.

@@ -140,11 +140,3 @@ func TestAPlainSecretIsAName(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.Equal(t, "[a b mode 0400]", fmt.Sprint(back))
 }
-
-func TestSignals(t *testing.T) {
-	for text, want := range map[string]int{
-		"SIGTERM": 15, "term": 15, "9": 9, "RTMIN+3": 37, "SIGRTMAX-1": 63, "SIGRTMIN": 34, "": 0, "SIG": 0, "RTMIN+99": 0, "0": 0, "33": 0,
-	} {
-		require.Equal(t, want, servicedef.Signal(text), text)
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/docker/go-units"
+
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // container checks the settings that the engine applies.
@@ -43,7 +45,7 @@ func (r *report) process(key string, c Component) {
 			r.add(joinKey(at("labels"), name), "begins with mcp., as the labels that mcp sets itself do")
 		}
 	}
-	if c.StopSignal != "" && !KnownSignal(c.StopSignal) {
+	if c.StopSignal != "" && !linux.KnownSignal(c.StopSignal) {
 		r.add(at("stop_signal"), `must be the name of a signal, such as "SIGQUIT" or "SIGRTMIN+3", not %q`, c.StopSignal)
 	}
 	if c.Init && c.PID == networkHost {
@@ -60,8 +62,8 @@ func (r *report) process(key string, c Component) {
 	for _, name := range slices.Sorted(maps.Keys(c.Ulimits)) {
 		limit := c.Ulimits[name]
 		switch {
-		case !slices.Contains(ulimits, name):
-			r.add(joinKey(at("ulimits"), name), "is no limit of Linux%s", didYouMean(name, ulimits))
+		case !slices.Contains(linux.Ulimits, name):
+			r.add(joinKey(at("ulimits"), name), "is no limit of Linux%s", didYouMean(name, linux.Ulimits))
 		case limit.Soft < Unlimited || limit.Hard < Unlimited:
 			r.add(joinKey(at("ulimits"), name), "must not be negative")
 		case limit.Hard != Unlimited && (limit.Soft == Unlimited || limit.Soft > limit.Hard):
@@ -73,8 +75,8 @@ func (r *report) process(key string, c Component) {
 	switch n := c.PidsLimit; {
 	case n < Unlimited:
 		r.add(at("pids_limit"), "must be positive, or -1 for no limit")
-	case n > maxPids:
-		r.add(at("pids_limit"), "must be at most %d, Linux's own limit", maxPids)
+	case n > linux.MaxPids:
+		r.add(at("pids_limit"), "must be at most %d, Linux's own limit", linux.MaxPids)
 	}
 	if size, err := units.RAMInBytes(c.ShmSize); c.ShmSize != "" && (err != nil || size < minShm) {
 		r.add(at("shm_size"), `must be a size of at least "64k", such as "128m", not %q`, c.ShmSize)
@@ -92,11 +94,11 @@ func (r *report) isolation(key string, c Component) {
 		names []string
 	}{{"cap_drop", c.CapDrop}, {"cap_add", c.CapAdd}} {
 		for i, name := range list.names {
-			at, known := elementKey(joinKey(key, list.key), i), Capability(name)
+			at, known := elementKey(joinKey(key, list.key), i), linux.Capability(name)
 			bare := strings.TrimPrefix(known, "CAP_")
 			switch {
-			case known != allCapabilities && !slices.Contains(capabilities, bare):
-				r.add(at, "must be a capability of Linux or ALL, not %q%s", name, didYouMean(bare, capabilities))
+			case known != linux.AllCapabilities && !slices.Contains(linux.Capabilities, bare):
+				r.add(at, "must be a capability of Linux or ALL, not %q%s", name, didYouMean(bare, linux.Capabilities))
 			case list.key == "cap_drop":
 				dropped[known] = true
 			case dropped[known]:
@@ -130,7 +132,7 @@ func (r *report) isolation(key string, c Component) {
 			continue // may be given several times
 		case "mask", "unmask":
 			for p := range strings.SplitSeq(value, ":") {
-				if !path.IsAbs(p) && (name != "unmask" || value != allCapabilities) {
+				if !path.IsAbs(p) && (name != "unmask" || value != linux.AllCapabilities) {
 					r.add(at, "must have absolute paths, separated by colons, not %q", option)
 					break
 				}
@@ -172,7 +174,7 @@ func (r *report) namespaces(key string, c Component) {
 // sysctl checks that a setting belongs to a namespace of the container.
 func (r *report) sysctl(key, name string, c Component) {
 	dotted := strings.ReplaceAll(name, "/", ".")
-	ipc := slices.Contains(ipcSysctls, dotted) || strings.HasPrefix(dotted, "fs.mqueue.")
+	ipc := slices.Contains(linux.IPCSysctls, dotted) || strings.HasPrefix(dotted, "fs.mqueue.")
 	switch {
 	case strings.HasPrefix(dotted, "net."):
 		if c.Network == networkHost {
@@ -181,7 +183,7 @@ func (r *report) sysctl(key, name string, c Component) {
 	case ipc && c.IPC == networkHost:
 		r.add(key, `would change the node with ipc = "host"`)
 	case !ipc:
-		r.add(key, "is a setting of the whole node: only net.*, fs.mqueue.* and %s are a container's own", strings.Join(ipcSysctls, ", "))
+		r.add(key, "is a setting of the whole node: only net.*, fs.mqueue.* and %s are a container's own", strings.Join(linux.IPCSysctls, ", "))
 	}
 	if value := c.Sysctls[name]; value == "" {
 		r.add(key, "must have a value")
@@ -193,8 +195,8 @@ func (r *report) resolution(key string, c Component) {
 	at := func(name string) string { return joinKey(key, name) }
 	if c.Hostname != "" {
 		r.hostname(at("hostname"), c.Hostname)
-		if len(c.Hostname) > longestUTSName {
-			r.add(at("hostname"), "must have at most %d characters, Linux's limit", longestUTSName)
+		if len(c.Hostname) > linux.MaxHostname {
+			r.add(at("hostname"), "must have at most %d characters, Linux's limit", linux.MaxHostname)
 		}
 	}
 	for i, text := range c.ExtraHosts {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/metacircular/mcp/servicedef/composekeys"
 )
 
 // definition decodes a definition, and fills in its defaults.
@@ -121,13 +123,22 @@ func (r *report) decodeStruct(key string, table map[string]any, into reflect.Val
 			continue
 		}
 		meant := cmp.Or(ofOthers(name, into.Type()), didYouMean(name, known))
-		if ours := ofCompose(name, known); ours != "" {
+		if ours := composekeys.Ours(name, known); ours != "" {
 			meant = "; what Compose calls " + name + " is " + ours
 		} else if place := elsewhere[joinKey(key, name)]; place != "" {
 			meant = "; " + place
 		}
 		r.reject(joinKey(key, name), "unknown key%s", meant)
 	}
+}
+
+// ofOthers is the end of the message on an unknown key that other tools have.
+func ofOthers(name string, table reflect.Type) string {
+	of := table == reflect.TypeFor[Component]() || name == "replicas" && table == reflect.TypeFor[Service]()
+	if text := composekeys.Instead(name); of && text != "" {
+		return ": " + text
+	}
+	return ""
 }
 
 // fieldsOf returns the fields of a struct that are keys of TOML, with those of the structs

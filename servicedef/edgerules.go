@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 const (
@@ -105,7 +107,7 @@ func (r Route) edgeKeys() map[string]bool {
 func (r *report) redirects(key string, route Route) {
 	from := joinKey(key, "redirect_from")
 	for i, name := range route.RedirectFrom {
-		if problem := hostnameProblem(name); problem != "" {
+		if problem := names.HostnameProblem(name); problem != "" {
 			r.add(elementKey(from, i), "%s", problem)
 		}
 	}

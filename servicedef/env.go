@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
 // PortEnv returns the environment variable that holds the port of a route:
@@ -44,7 +46,7 @@ func (r *report) env(key string, c Component, env map[string]string) {
 			r.add(joinKey(key, name), `must be the name of a variable, without "=" and NUL`)
 		} else {
 			r.argument(joinKey(key, name), name+"="+env[name])
-			if _, err := ParseEnvValue(env[name]); err != nil {
+			if _, err := envvalue.Parse(env[name]); err != nil {
 				r.add(joinKey(key, name), "%v", err)
 			}
 		}

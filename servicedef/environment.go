@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/servicedef/names"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -18,30 +19,6 @@ func InEnvironment(service, environment string) string {
 		return service
 	}
 	return overlay.Environment{Name: environment}.Service(service)
-}
-
-// UnknownEnvironmentError reports that a definition has no such environment.
-type UnknownEnvironmentError struct {
-	// Service is "" where no definition of a directory has it.
-	Service, Name, File string
-	// Known are the environments that there are.
-	Known []string
-}
-
-// Error lists the known ones.
-func (e *UnknownEnvironmentError) Error() string {
-	who := "no definition has the environment " + e.Name
-	if e.Service != "" {
-		who = fmt.Sprintf("service %s has no environment %s", e.Service, e.Name)
-	}
-	if len(e.Known) == 0 {
-		return who + fmt.Sprintf(": [env.%s] would define it", e.Name)
-	}
-	has := "they have"
-	if e.Service != "" {
-		has = "it has"
-	}
-	return who + ": " + has + " " + strings.Join(e.Known, ", ")
 }
 
 // environments returns the services of a definition's environments, of which base is
@@ -83,7 +60,7 @@ func (r *report) check(s *Service, base string, e overlay.Environment) {
 	if IsLabel(base) && !IsLabel(e.Service(base)) {
 		r.problems = append(r.problems, Problem{
 			File: r.file, Line: r.text().Line(e.At()), Key: e.At(),
-			Message: fmt.Sprintf("makes the service %q, whose name must be a DNS label: at most %d of a-z, 0-9 and inner -", e.Service(base), longestLabel),
+			Message: fmt.Sprintf("makes the service %q, whose name must be a DNS label: at most %d of a-z, 0-9 and inner -", e.Service(base), names.LongestLabel),
 		})
 	}
 	r.service(s)

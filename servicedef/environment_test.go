@@ -1,7 +1,6 @@
 package servicedef_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -195,66 +194,4 @@ func TestTooManyEnvironmentsAreRefused(t *testing.T) {
 	found := problems(t, text)
 	require.Len(t, found, 1)
 	require.Equal(t, "has 22 environments; the limit is 20", found[0].Message)
-}
-
-func TestADirectoryFindsEnvironments(t *testing.T) {
-	d := read(t, directory(t, map[string]string{"shop.toml": settings, "blog.toml": definition("blog", "web")}))
-	s, err := d.FindIn("shop", "staging")
-	require.NoError(t, err)
-	require.Equal(t, "shop-staging", s.Name)
-	s, err = d.Find("shop-staging")
-	require.NoError(t, err)
-	require.Equal(t, "orion", s.Node)
-	_, err = d.FindIn("shop", "stagin")
-	require.EqualError(t, err, "service shop has no environment stagin: it has staging, test")
-	_, err = d.FindIn("blog", "staging")
-	require.EqualError(t, err, "service blog has no environment staging: [env.staging] would define it")
-	_, err = d.FindIn("shop-staging", "test")
-	require.Error(t, err)
-	services, err := d.Environment("staging")
-	require.NoError(t, err)
-	require.Len(t, services, 1)
-	_, err = d.Environment("prod")
-	require.EqualError(t, err, "no definition has the environment prod: they have staging, test")
-	base, found := d.Services()
-	require.Empty(t, found)
-	require.Len(t, base, 2)
-}
-
-func TestAnEnvironmentCannotHaveTheNameOfAService(t *testing.T) {
-	dir := directory(t, map[string]string{"shop.toml": settings, "other.toml": definition("shop-staging", "web")})
-	d := read(t, dir)
-	for _, find := range []func() (*servicedef.Service, error){
-		func() (*servicedef.Service, error) { return d.Find("shop-staging") },
-		func() (*servicedef.Service, error) { return d.FindIn("shop", "staging") },
-	} {
-		_, err := find()
-		require.ErrorContains(t, err, "also defines service shop-staging")
-	}
-	_, found := d.Services()
-	require.Len(t, found, 2)
-	require.Equal(t, "env.staging", found[1].Key)
-	require.Equal(t, filepath.Join(dir, "other.toml")+" also defines service shop-staging", found[1].Message)
-}
-
-func TestCollisionsBetweenEnvironmentsHaveTheirLines(t *testing.T) {
-	text := settings + `[[env.test.components]]
-name = "db"
-ports = ["5432:5432"]
-[[env.staging.components]]
-name = "db"
-node = "rift"
-ports = ["5432:5432"]
-`
-	dir := directory(t, map[string]string{"shop.toml": text})
-	all, err := servicedef.LoadAll(filepath.Join(dir, "shop.toml"))
-	require.NoError(t, err)
-	var found servicedef.Errors
-	require.ErrorAs(t, servicedef.PortCollisions(all), &found)
-	require.Len(t, found, 1)
-	require.Equal(t, "env.test.components[0].ports[0]", found[0].Key)
-	require.Equal(t, lineOf(t, text, "ports = ["), found[0].Line)
-	require.ErrorAs(t, servicedef.EndpointCollisions(all), &found)
-	require.Equal(t, "components[0].routes[0]", found[0].Key)
-	require.Contains(t, found[0].Message, "shop.example:443 is claimed by service shop")
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/workspace"
 )
 
 // fileMode matches an octal mode without the bits of set-uid, set-gid and sticky.
@@ -48,8 +50,8 @@ func (r *report) files(key string, files []File) {
 		switch data, err := f.Data(); {
 		case err != nil:
 			r.add(at("base64"), "is not base64 of RFC 4648: %v", err)
-		case len(data) > maxFile:
-			r.add(at(cmp.Or(strings.Join(given, ""), "content")), "has %d KiB; the limit is %d KiB: put it into an image or a volume", len(data)>>10, maxFile>>10)
+		case len(data) > workspace.MaxFile:
+			r.add(at(cmp.Or(strings.Join(given, ""), "content")), "has %d KiB; the limit is %d KiB: put it into an image or a volume", len(data)>>10, workspace.MaxFile>>10)
 		}
 		r.ownership(elementKey(key, i), f.UID, f.GID, f.Mode)
 	}

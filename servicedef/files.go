@@ -43,9 +43,6 @@ func (f File) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// maxFile bounds one file, and a file of variables. Larger ones belong into an image.
-const maxFile = 256 << 10
-
 // Data returns the content of the file.
 func (f File) Data() ([]byte, error) {
 	if f.Base64 != "" {

@@ -1,6 +1,8 @@
 package servicedef_test
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,6 +38,21 @@ name = "db"
 image = "docker.io/library/postgres:17"
 # db
 `
+
+// definition returns a valid definition of one component.
+func definition(service, component string) string {
+	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
+}
+
+// directory creates a directory with these files.
+func directory(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
 
 // edit replaces a part of base that must occur exactly once.
 func edit(t *testing.T, old, new string) string {

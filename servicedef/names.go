@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 // ContainerNameFor returns the name of a component's container: "shop-api", or
@@ -40,4 +42,4 @@ func SplitContainerName(name string, services []string) (service, component stri
 
 // IsLabel reports whether a text is a DNS label, as the names of services and of
 // components are.
-func IsLabel(name string) bool { return len(name) <= longestLabel && dnsLabel().MatchString(name) }
+func IsLabel(name string) bool { return names.IsLabel(name) }

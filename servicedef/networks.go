@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 // networkBridge is the value of Component.Network that stands for the network of the
@@ -50,8 +52,8 @@ func (r *report) joined(key string, c Component) {
 			}
 		}
 		switch {
-		case !objectName().MatchString(network.Name) && from == joinKey(key, "network"): // reported already
-		case !objectName().MatchString(network.Name):
+		case !names.IsObject(network.Name) && from == joinKey(key, "network"): // reported already
+		case !names.IsObject(network.Name):
 			r.add(from, "must be the name of a network, not %q", network.Name)
 		case network.Name == networkHost || network.Name == networkNone || network.Name == networkBridge:
 			r.add(from, "must be the name of a network; %q is a value of network", network.Name)

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/docker/go-units"
+
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // ShmBytes returns the size that ShmSize sets, 0 if it sets none.
@@ -26,7 +28,7 @@ func SecurityOption(text string) (name, value string) {
 	case "no-new-privileges":
 		value = "true"
 	case "systempaths=unconfined":
-		name, value = "unmask", allCapabilities
+		name, value = "unmask", linux.AllCapabilities
 	}
 	return name, value
 }

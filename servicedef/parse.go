@@ -45,19 +45,19 @@ func parse(data []byte, file string) ([]*Service, error) {
 	none := []*Service{{File: file, Active: true}}
 	if len(data) > MaxSize {
 		r.add("", "is larger than %d KiB, too large for a service definition", MaxSize>>10)
-		return none, r.problems.orNil()
+		return none, r.problems.OrNil()
 	}
 	var table map[string]any
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
 		r.problems = append(r.problems, syntaxProblem(err, file, data))
-		return none, r.problems.orNil()
+		return none, r.problems.OrNil()
 	}
 	r.text = sync.OnceValue(func() *lines.Index { return lines.Of(data) })
 	environments := overlay.Cut(table)
 	base := r.definition(table)
 	r.service(base)
 	services := append([]*Service{base}, r.environments(base, table, environments)...)
-	return services, r.problems.orNil()
+	return services, r.problems.OrNil()
 }
 
 // syntaxProblem translates the TOML package's error.

@@ -61,8 +61,8 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// orNil sorts e and returns it, or nil if it is empty.
-func (e Errors) orNil() error {
+// OrNil sorts e and returns it, or nil if it is empty.
+func (e Errors) OrNil() error {
 	if len(e) == 0 {
 		return nil
 	}

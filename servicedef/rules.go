@@ -3,20 +3,10 @@ package servicedef
 import (
 	"math"
 	"regexp"
-	"strings"
 	"sync"
-)
 
-// RFC 1035, 2.3.4, limits a DNS label to 63 bytes. In the pattern the count
-// would cost every command a third of a millisecond to compile.
-const longestLabel = 63
-
-var (
-	dnsLabel = pattern(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	dnsPart  = pattern(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	// objectName matches what podman accepts as the name of a volume, a network
-	// or a secret.
-	objectName = pattern(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+	"github.com/metacircular/mcp/servicedef/linux"
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 // pattern returns a regular expression that compiles when it is first used:
@@ -33,20 +23,39 @@ func (r *report) label(key, name string) {
 	switch {
 	case name == "":
 		r.add(key, "is required")
-	case len(name) > longestLabel || !dnsLabel().MatchString(name):
+	case !names.IsLabel(name):
 		r.add(key, "must be a DNS label (at most 63 of a-z, 0-9 and inner -), not %q", name)
 	}
 }
 
 // hostname checks a DNS name.
 func (r *report) hostname(key, name string) {
-	ok := len(name) <= 253
-	for part := range strings.SplitSeq(name, ".") {
-		ok = ok && len(part) <= longestLabel && dnsPart().MatchString(part)
-	}
-	if !ok {
+	if !names.IsDNS(name) {
 		r.add(key, "must be a DNS name, not %q", name)
 	}
+}
+
+// hostnames checks the names by which clients reach a route.
+func (r *report) hostnames(key string, hostnames []string) {
+	at := func(i int) string { return elementKey(key, i) }
+	if len(hostnames) == 1 && r.single(key) {
+		at = func(int) string { return key }
+	}
+	for i, name := range hostnames {
+		if problem := names.HostnameProblem(name); problem != "" {
+			r.add(at(i), "%s", problem)
+		}
+	}
+	r.unique(hostnames, at)
+}
+
+// single reports whether the value of a key is written as a string, and not as an
+// array of one.
+func (r *report) single(key string) bool {
+	if r.text == nil {
+		return true
+	}
+	return !r.text().Has(elementKey(key, 0))
 }
 
 // unique checks that no two values are equal, except empty ones. at returns the
@@ -62,14 +71,10 @@ func (r *report) unique(values []string, at func(i int) string) {
 	}
 }
 
-// MaxVariable is Linux's limit of bytes of an argument or a variable of a program,
-// MAX_ARG_STRLEN in its linux/binfmts.h, less the NUL at the end.
-const MaxVariable = 128<<10 - 1
-
 // argument checks the length of an argument, or of a variable as NAME=VALUE.
 func (r *report) argument(key, text string) {
-	if len(text) > MaxVariable {
-		r.add(key, "must have at most %d bytes, Linux's limit of an argument and of a variable with its name; it has %d", MaxVariable, len(text))
+	if len(text) > linux.MaxVariable {
+		r.add(key, "must have at most %d bytes, Linux's limit of an argument and of a variable with its name; it has %d", linux.MaxVariable, len(text))
 	}
 }
 

@@ -4,12 +4,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
 // SecretNames returns the secrets that the component needs on its node, sorted and
 // without duplicates: those that become files and variables, and those in values of env.
 func (c Component) SecretNames() []string {
-	names := envSecrets(c.Env)
+	names := envvalue.Secrets(c.Env)
 	for _, secret := range c.Secrets {
 		names = append(names, secret.Source)
 	}
@@ -21,7 +23,7 @@ func (c Component) SecretNames() []string {
 // ComposedNames returns those of SecretNames that stand in values of env: their values are
 // put together on the node.
 func (c Component) ComposedNames() []string {
-	names := envSecrets(c.Env)
+	names := envvalue.Secrets(c.Env)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

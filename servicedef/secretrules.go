@@ -4,6 +4,8 @@ import (
 	"maps"
 	"path"
 	"slices"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 // secrets checks the secrets that become files and those that become variables.
@@ -17,13 +19,13 @@ func (r *report) secrets(key string, c Component) {
 			}
 			return joinKey(at, name)
 		}
-		if !objectName().MatchString(secret.Source) {
+		if !names.IsObject(secret.Source) {
 			r.add(field("source"), rule, secret.Source)
 			continue
 		}
 		switch target := secret.Target; {
 		case target == "":
-		case path.IsAbs(target) && path.Clean(target) != target, !path.IsAbs(target) && !objectName().MatchString(target):
+		case path.IsAbs(target) && path.Clean(target) != target, !path.IsAbs(target) && !names.IsObject(target):
 			r.add(field("target"), "must be the name of a file in %s, or an absolute path without . and .., not %q", secretsDir, target)
 		}
 		r.ownership(at, secret.UID, secret.GID, secret.Mode)
@@ -33,7 +35,7 @@ func (r *report) secrets(key string, c Component) {
 	r.env(variables, c, c.SecretEnv)
 	for _, variable := range slices.Sorted(maps.Keys(c.SecretEnv)) {
 		at := joinKey(variables, variable)
-		if name := c.SecretEnv[variable]; !objectName().MatchString(name) {
+		if name := c.SecretEnv[variable]; !names.IsObject(name) {
 			r.add(at, rule, name)
 		}
 		if _, taken := c.Env[variable]; taken {

@@ -71,7 +71,7 @@ type Component struct {
 	Node string `toml:"node" json:"node"`
 	// Cmd replaces the image's command; empty keeps it.
 	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
-	// Env may have secrets of the service in its values. See ParseEnvValue.
+	// Env may have secrets of the service in its values. See package envvalue.
 	Env map[string]string `toml:"env" json:"env,omitempty"`
 	// Secrets are secrets of the service, or of podman on the node, each of which becomes a
 	// file, by default one of its name in /run/secrets.

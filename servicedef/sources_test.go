@@ -1,7 +1,6 @@
 package servicedef_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,20 +198,4 @@ func TestEnvFilesHaveComposesNotation(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"A": "plain value", "B": "single $x # kept", "C": "double\n\"q\"\\d", "D": "", "E": "a#b", "F": "two\nlines", "G": "$HOME", "H": "x=y",
 	}, read.Components[0].Env)
-}
-
-func TestADirectoryReadsTheSourcesOfEach(t *testing.T) {
-	root := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(root, "good.toml"), []byte(strings.Replace(sourced, `"shop"`, `"good"`, 1)), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "bad.toml"), []byte(strings.Replace(sourced, `"shop"`, `"bad"`, 1)+"env_file = \"none\"\n"), 0o644))
-	_, workspace := tree(t, sourced, complete())
-	dir, err := servicedef.ReadDir(root)
-	require.NoError(t, err)
-	services, problems := dir.WithSources(workspace).Services()
-	require.Len(t, problems, 1)
-	require.Contains(t, problems.Error(), "bad.toml")
-	require.Equal(t, "shared", services["good"].Components[1].Env["A"])
-	_, err = dir.WithSources(workspace).Find("bad")
-	require.Error(t, err)
-	require.False(t, errors.As(err, new(*servicedef.NotFoundError)))
 }

@@ -10,7 +10,7 @@ import (
 func (s Service) Validate() error {
 	r := &report{file: s.File}
 	r.service(&s)
-	return r.problems.orNil()
+	return r.problems.OrNil()
 }
 
 // ValidateNames checks the names of a definition and of its components, which become
@@ -28,7 +28,7 @@ func (s Service) ValidateNames() error {
 		r.label(stepKey(i, "name"), step.Name)
 		r.hostname(stepKey(i, "node"), s.StepComponent(step).Node)
 	}
-	return r.problems.orNil()
+	return r.problems.OrNil()
 }
 
 // maxComponents bounds a service, because one workflow history holds the steps

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
 // volumeOptions holds podman's options; one that takes a value ends in "=".
@@ -27,7 +29,7 @@ func (r *report) volumes(key string, volumes []string) {
 			r.add(at, `must be "source:/target[:options]", not %q`, text)
 			continue
 		}
-		if source := parts[0]; !path.IsAbs(source) && !objectName().MatchString(source) {
+		if source := parts[0]; !path.IsAbs(source) && !names.IsObject(source) {
 			r.add(at, "the source must be an absolute path or the name of a volume, not %q", source)
 		}
 		target := path.Clean(parts[1])

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -47,7 +48,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 // match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.runID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
+	in := adoption.Input{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.runID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
 	g := call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
@@ -80,13 +81,13 @@ func (d *deploy) match(ctx workflow.Context) error {
 	for _, s := range services {
 		in.Services = append(in.Services, s.Release.Service)
 	}
-	d.adoption = plan.Adopt(in)
+	d.adoption = adoption.Make(in)
 	return nil
 }
 
 // unadoptable is the fault of an adoption that takes over nothing, unless every
 // container is mcp's already.
-func unadoptable(a plan.Adoption) error {
+func unadoptable(a adoption.Adoption) error {
 	if len(a.Problems) > 0 {
 		return fault.New(fault.Conflict, "%s cannot be adopted: %s", a.Service, strings.Join(a.Problems, "; "))
 	}
@@ -136,7 +137,7 @@ func (d *deploy) holdPorts(ctx workflow.Context) error {
 
 // Adoption finds what an adopt would take over. It changes nothing and takes no
 // lock.
-func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
+func Adoption(ctx workflow.Context, in DeployInput) (*adoption.Adoption, error) {
 	d, err := newDeploy(ctx, in)
 	if err != nil {
 		return nil, call.Failure(err)

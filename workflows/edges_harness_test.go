@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -50,7 +50,7 @@ func (s *harness) fronted(in workflows.DeployInput) {
 		}
 		s.release.Components[c.Name] = m
 	}
-	s.edges.last = fleet.Publication{Service: "shop", Version: 1, Routes: plan.Publication(plan.Released(s.release))}
+	s.edges.last = fleet.Publication{Service: "shop", Version: 1, Routes: publication.Routes(publication.Released(s.release))}
 }
 
 // front sets up two edges.
@@ -77,7 +77,7 @@ func (s *harness) publishing(source fleet.PublicationSource) *fleet.Publishing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.edges.last.Upstreams()
-	s.edges.last = fleet.Publication{Service: "shop", Version: s.edges.last.Version + 1, Routes: plan.Publication(source)}
+	s.edges.last = fleet.Publication{Service: "shop", Version: s.edges.last.Version + 1, Routes: publication.Routes(source)}
 	made := &fleet.Publishing{Publication: s.edges.last}
 	for _, e := range s.release.Edges {
 		made.Edges = append(made.Edges, e.Name)
@@ -99,7 +99,7 @@ func (s *harness) commitRoutes(in fleet.CommitRequest) *fleet.Publishing {
 	if !definition.AtEdges() && len(s.edges.last.Routes) == 0 {
 		return nil
 	}
-	return s.publishing(plan.Following(s.release, &definition, in.Members))
+	return s.publishing(publication.Following(s.release, &definition, in.Members))
 }
 
 // describe describes a publication: the upstreams of each endpoint, or why it has none.
@@ -133,7 +133,7 @@ func (s *harness) registerEdges() {
 		return s.edges.holders, s.call(ctx, fmt.Sprint(len(endpoints)))
 	})
 	add("MakePublication", func(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
-		source := plan.Released(s.release)
+		source := publication.Released(s.release)
 		source.Held = in.Held
 		source.Members = slices.Clone(source.Members)
 		for i, m := range source.Members {
@@ -148,7 +148,7 @@ func (s *harness) registerEdges() {
 		if err := s.call(ctx, fmt.Sprintf("%s %t", in.Service, in.On)); err != nil {
 			return fleet.Publishing{}, err
 		}
-		source := plan.Released(s.release)
+		source := publication.Released(s.release)
 		source.Maintenance = in.On
 		return *s.publishing(source), nil
 	})

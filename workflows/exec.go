@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/selection"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -56,5 +56,5 @@ func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Mem
 	if err != nil {
 		return nil, nil, err
 	}
-	return plan.SelectMembers(release, component)
+	return selection.Members(release, component)
 }

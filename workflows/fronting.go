@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
 	"github.com/metacircular/mcp/workflows/routes"
@@ -53,7 +54,7 @@ func (d *deploy) served(components []string) []string {
 		return nil
 	}
 	var served []string
-	now := plan.Publication(plan.Released(d.release))
+	now := publication.Routes(publication.Released(d.release))
 	for _, name := range components {
 		reaches := func(r fleet.EdgeRoute) bool { return len(r.Upstreams) > 0 && slices.Contains(r.Components, name) }
 		if slices.ContainsFunc(now, reaches) {

@@ -18,7 +18,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -179,7 +179,7 @@ func TestEachVerbPublishesInItsPlace(t *testing.T) {
 				for i := range s.nodes["rift"] {
 					s.nodes["rift"][i].Running = false
 				}
-				s.edges.last = fleet.Publication{Service: "shop", Version: 1, Routes: plan.Publication(plan.Released(s.release))}
+				s.edges.last = fleet.Publication{Service: "shop", Version: 1, Routes: publication.Routes(publication.Released(s.release))}
 			},
 			request(fleet.VerbStart), []string{
 				acked2,

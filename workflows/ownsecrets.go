@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/activities/onnode"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/versions"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
@@ -20,7 +20,7 @@ func (d *deploy) chooseSecrets() {
 		return
 	}
 	chosen := func(component string) bool { return len(d.only) == 0 || slices.Contains(d.only, component) }
-	d.desired = plan.NewestSecrets(d.desired, d.release, chosen)
+	d.desired = versions.Newest(d.desired, d.release, chosen)
 }
 
 // hasSecrets reports whether the service has secrets of its own, or had some.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -57,7 +58,7 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 // endpointHolders returns the holders of the endpoints that the definition names. A deploy
 // has claimed these when it begins.
 func (d *deploy) endpointHolders(ctx workflow.Context) ([]fleet.EndpointHolder, error) {
-	endpoints := plan.Endpoints(d.desired)
+	endpoints := publication.Endpoints(d.desired)
 	if len(endpoints) == 0 {
 		return nil, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -31,7 +32,7 @@ func TestAPlanPassesOverWhatIsAboutToGo(t *testing.T) {
 func TestAPlanShowsURLsAndChangesNothing(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
-	s.edges.holders = []fleet.EndpointHolder{{Endpoint: plan.Endpoints(shopfront().Definition)[0], Service: "shop"}}
+	s.edges.holders = []fleet.EndpointHolder{{Endpoint: publication.Endpoints(shopfront().Definition)[0], Service: "shop"}}
 	in := shopfront()
 	in.Definition.Components[1].Routes[0].Compress = true
 	s.env.ExecuteWorkflow(workflows.PlanName, in)
@@ -65,7 +66,7 @@ func TestWhatEdgesCannotServeIsRefused(t *testing.T) {
 		"a hostname of another service": {
 			func(s *harness) {
 				s.front()
-				s.edges.holders = []fleet.EndpointHolder{{Endpoint: plan.Endpoints(shopfront().Definition)[1], Service: "store"}}
+				s.edges.holders = []fleet.EndpointHolder{{Endpoint: publication.Endpoints(shopfront().Definition)[1], Service: "store"}}
 			},
 			fault.Conflict, "shop.example:443/api is held by service store",
 			"give it another hostname, path or port, or deploy store without it first",

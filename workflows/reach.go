@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -93,17 +94,17 @@ func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy o
 // will connect. Whether one of udp is open shows in no answer.
 func (d *deploy) newUpstreams(machine fleet.Machine) []string {
 	connected := func(source fleet.PublicationSource) []string {
-		p, _ := fleet.Publication{Routes: plan.Publication(source)}.From(machine)
+		p, _ := fleet.Publication{Routes: publication.Routes(source)}.From(machine)
 		p.Routes = slices.DeleteFunc(p.Routes, func(r fleet.EdgeRoute) bool { return r.Endpoint.Protocol == fleet.ProtocolUDP })
 		return p.Upstreams()
 	}
-	before := connected(plan.Released(d.release))
+	before := connected(publication.Released(d.release))
 	return slices.DeleteFunc(connected(d.source()), func(u string) bool { return slices.Contains(before, u) })
 }
 
 // source is what the publication will be made from when the deploy is committed.
 func (d *deploy) source() fleet.PublicationSource {
-	return plan.Following(d.release, &d.desired, plan.Members(d.desired, d.release, d.plan, d.members))
+	return publication.Following(d.release, &d.desired, plan.Members(d.desired, d.release, d.plan, d.members))
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.
@@ -118,7 +119,7 @@ func (d *deploy) unreached(name string, upstreams []string, result onedge.ReachU
 			kind = fault.Unavailable
 		}
 		f := fault.New(kind, "edge %s does not reach the new container at %s: %s", name, u, fleet.Text(problem, 1024))
-		if m, found := plan.MemberAt(d.source(), u); found {
+		if m, found := publication.MemberAt(d.source(), u); found {
 			f.Message = "edge " + name + " does not reach " + m.Component + " at " + u + " on " + m.Node + ": " + fleet.Text(problem, 1024)
 			f.Node, f.Component = m.Node, m.Component
 			f = f.WithHint("publish the routes of %s on an address that %s reaches: [node] publish in the mcp.toml of its worker", m.Node, name)

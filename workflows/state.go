@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
 )
@@ -49,7 +50,7 @@ type deploy struct {
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
-	adoption plan.Adoption
+	adoption adoption.Adoption
 
 	// held are the components for which edges keep requests waiting, and interim is set
 	// while they may serve something else than the release. away are the edges that have

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/versions"
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
@@ -177,7 +178,7 @@ func (d *deploy) surveyInput(name string, spare int) onnode.SurveyInput {
 			}
 		}
 	}
-	in.Signers = plan.Signers(d.release, sealed)
+	in.Signers = versions.Signers(d.release, sealed)
 	slices.Sort(in.Keys)
 	in.Keys = slices.Compact(in.Keys)
 	if routes > 0 && d.number > 0 {

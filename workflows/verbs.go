@@ -6,6 +6,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/selection"
+	"github.com/metacircular/mcp/internal/plan/versions"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -128,7 +130,7 @@ func merged(asked target, release fleet.Release) (target, error) {
 // withdrawn is the service without a component.
 func withdrawn(asked target, release fleet.Release) (target, error) {
 	if release.Newest == 0 {
-		return asked, plan.NeverDeployed(release.Service)
+		return asked, selection.NeverDeployed(release.Service)
 	}
 	asked.definition = plan.Undeployed(release)
 	return asked, nil
@@ -136,7 +138,7 @@ func withdrawn(asked target, release fleet.Release) (target, error) {
 
 // stopped is the release, inactive.
 func stopped(asked target, release fleet.Release) (target, error) {
-	if err := plan.RequireComponents(release, string(fleet.VerbStop), asked.only); err != nil {
+	if err := selection.Require(release, string(fleet.VerbStop), asked.only); err != nil {
 		return asked, err
 	}
 	asked.definition = *release.Definition
@@ -146,7 +148,7 @@ func stopped(asked target, release fleet.Release) (target, error) {
 
 // started is the release, active.
 func started(asked target, release fleet.Release) (target, error) {
-	if err := plan.RequireComponents(release, string(fleet.VerbStart), asked.only); err != nil {
+	if err := selection.Require(release, string(fleet.VerbStart), asked.only); err != nil {
 		return asked, err
 	}
 	asked.definition = *release.Definition
@@ -156,7 +158,7 @@ func started(asked target, release fleet.Release) (target, error) {
 
 // restarted is the release, unless it is stopped.
 func restarted(asked target, release fleet.Release) (target, error) {
-	if err := plan.RequireComponents(release, string(fleet.VerbRestart), asked.only); err != nil {
+	if err := selection.Require(release, string(fleet.VerbRestart), asked.only); err != nil {
 		return asked, err
 	}
 	if !release.Active {
@@ -183,7 +185,7 @@ func rotated(asked target, release fleet.Release) (target, error) {
 	if err != nil {
 		return asked, err
 	}
-	asked.definition, asked.only = plan.RotatedSecret(release, asked.secret)
+	asked.definition, asked.only = versions.Rotated(release, asked.secret)
 	if len(asked.only) == 0 {
 		return asked, fault.New(fault.NotFound, "nothing in release %d of %s has the secret %s", release.Number, release.Service, asked.secret).
 			WithHint("set it, and deploy what uses it: mcp secret set %s/%s --deploy", release.Service, asked.secret)

@@ -8,7 +8,8 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/watch"
 )
 
@@ -23,7 +24,7 @@ func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (f
 	if err := invalid(in.Definition.ValidateNames()); err != nil {
 		return fleet.BeginResult{}, err
 	}
-	in.Claims = plan.Endpoints(in.Definition)
+	in.Claims = publication.Endpoints(in.Definition)
 	begun, err := a.Registry.BeginDeployment(ctx, in)
 	if fault.Is(err, fault.Conflict) {
 		// The holder of an endpoint may be a deployment whose workflow was ended.
@@ -52,12 +53,12 @@ func (a *Control) Renumber(ctx context.Context, in fleet.RenumberRequest) (int, 
 // CommitRelease makes a deployment the release, and returns the images that
 // no release needs any more, and what edges have to serve.
 func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
-	in.KeptReleases, in.FormerReleases = plan.KeptReleases, plan.FormerReleases
+	in.KeptReleases, in.FormerReleases = disposal.KeptReleases, disposal.FormerReleases
 	if in.Definition != nil {
-		in.Claims = plan.Endpoints(*in.Definition)
+		in.Claims = publication.Endpoints(*in.Definition)
 	}
-	committed, err := a.Registry.CommitRelease(ctx, in, plan.Publication)
-	result := plan.StaleImages(committed.Former)
+	committed, err := a.Registry.CommitRelease(ctx, in, publication.Routes)
+	result := disposal.StaleImages(committed.Former)
 	result.Publishing, result.Secrets = committed.Publishing, committed.Secrets
 	return result, err
 }

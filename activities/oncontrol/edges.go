@@ -6,7 +6,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -16,13 +16,13 @@ import (
 // without a deployment leaves out what the deployment under way leaves out. The error is
 // NotFound if the registry has neither the service nor a publication of it.
 func (a *Control) MakePublication(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
-	return a.Registry.Publish(ctx, in, plan.Publication)
+	return a.Registry.Publish(ctx, in, publication.Routes)
 }
 
 // SetMaintenance begins or ends the maintenance of a service, and returns the
 // publication that says so. The error is NotFound if there is no such service.
 func (a *Control) SetMaintenance(ctx context.Context, in fleet.MaintenanceRequest) (fleet.Publishing, error) {
-	return a.Registry.SetMaintenance(ctx, in, plan.Publication)
+	return a.Registry.SetMaintenance(ctx, in, publication.Routes)
 }
 
 // ListPublicationsInput selects publications.

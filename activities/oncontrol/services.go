@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -88,5 +88,5 @@ func (a *Control) Purge(ctx context.Context, in PurgeInput) (fleet.Forgotten, er
 	if err := a.closeLost(ctx); err != nil {
 		return fleet.Forgotten{}, err
 	}
-	return a.Registry.Purge(ctx, in.Service, in.Dry, plan.MayPurge)
+	return a.Registry.Purge(ctx, in.Service, in.Dry, disposal.MayPurge)
 }

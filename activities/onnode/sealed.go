@@ -15,7 +15,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/envvalue"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // unseal opens the envelopes of a container's secrets, makes secrets of the engine of them,
@@ -28,7 +29,7 @@ func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c activities.
 // unsealAs is unseal for a container that exists, and has secrets of these names of the
 // engine.
 func (a *Node) unsealAs(ctx context.Context, engine runtime.Runtime, c activities.ComponentSpec, spec *runtime.ContainerSpec, has []string) (done func(), err error) {
-	plain, composed := servicedef.PlainEnv(spec.Env)
+	plain, composed := envvalue.Plain(spec.Env)
 	spec.Env = plain
 	if len(c.Definition.Versions) == 0 && len(composed) == 0 {
 		return func() {}, nil
@@ -151,7 +152,7 @@ func (u *unsealing) use(spec *runtime.ContainerSpec) error {
 
 // compose makes a secret of each value of env that has secrets in it, and gives the
 // container that.
-func (u *unsealing) compose(ctx context.Context, spec *runtime.ContainerSpec, composed map[string][]servicedef.EnvPart) error {
+func (u *unsealing) compose(ctx context.Context, spec *runtime.ContainerSpec, composed map[string][]envvalue.Part) error {
 	for _, variable := range slices.Sorted(maps.Keys(composed)) {
 		var parts []string
 		for _, part := range composed[variable] {
@@ -166,7 +167,7 @@ func (u *unsealing) compose(ctx context.Context, spec *runtime.ContainerSpec, co
 			parts = append(parts, fmt.Sprintf("%s.v%d", v.Name, v.Version))
 		}
 		slices.Sort(parts)
-		value := []byte(servicedef.ComposeEnv(composed[variable], func(secret string) string { return string(u.values[secret]) }))
+		value := []byte(envvalue.Compose(composed[variable], func(secret string) string { return string(u.values[secret]) }))
 		if err := variableFits(variable, value); err != nil {
 			return err
 		}
@@ -234,8 +235,8 @@ func variableFits(variable string, value []byte) error {
 	case slices.Contains(value, 0):
 		return fault.New(fault.Invalid, "the secret of variable %s has a NUL byte, which no variable can have", variable).
 			WithHint("give it to the container as a file, in secrets")
-	case len(variable)+1+len(value) > servicedef.MaxVariable:
-		return fault.New(fault.Invalid, "the secret of variable %s has %d bytes: Linux limits a variable, with its name, to %d", variable, len(value), servicedef.MaxVariable).
+	case len(variable)+1+len(value) > linux.MaxVariable:
+		return fault.New(fault.Invalid, "the secret of variable %s has %d bytes: Linux limits a variable, with its name, to %d", variable, len(value), linux.MaxVariable).
 			WithHint("give it to the container as a file, in secrets")
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/test/printed"
 )
 
@@ -77,7 +78,7 @@ func TestServiceNewWritesWhatIsValidAndOverNothing(t *testing.T) {
 		require.Equal(t, filepath.Join(dir, name+".toml")+"\n", got.stdout)
 		require.Zero(t, mcp(t.Context(), t, env, "service", "check").code)
 	}
-	defined, err := servicedef.ReadDir(dir)
+	defined, err := servicedir.Read(dir)
 	require.NoError(t, err)
 	built, err := defined.Find("built")
 	require.NoError(t, err)

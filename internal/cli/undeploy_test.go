@@ -16,7 +16,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -53,7 +53,7 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 	require.NoError(t, err)
 	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []fleet.Member{
 		{Component: "api", Container: "shop-api", Node: "rift", Deployment: 1, Image: shopImage, Active: true},
-	}}, plan.Publication)
+	}}, publication.Routes)
 	require.NoError(t, err)
 	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
 	engine.AddImages(shopImage)

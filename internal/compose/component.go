@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/compose/source"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/composekeys"
 )
 
 // field is a value of a definition, and what it was made of.
@@ -142,7 +142,7 @@ func (c *component) refused(f field, message string) {
 
 // reasonOf is why a key is not taken over.
 func reasonOf(name string) string {
-	if text := servicedef.Instead(name); text != "" {
+	if text := composekeys.Instead(name); text != "" {
 		return "is not taken over: " + text
 	}
 	return cmp.Or(reasons[name], "is not taken over: mcp has no such key")

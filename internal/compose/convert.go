@@ -11,7 +11,7 @@ import (
 	"github.com/mattn/go-shellwords"
 
 	"github.com/metacircular/mcp/internal/compose/source"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
 // convert takes over what the service has.
@@ -77,7 +77,7 @@ func (c *component) environment() {
 				continue
 			}
 		}
-		c.put("env", name, servicedef.EscapeEnvValue(text), value, at)
+		c.put("env", name, envvalue.Escape(text), value, at)
 		if confidential.MatchString(name) && text != "" {
 			secret := name
 			if len(value.Variables) == 1 {

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
 // Exported is a Compose file made of a definition.
@@ -151,7 +152,7 @@ func (e *exported) export() {
 // extension.
 func (e *exported) environment() {
 	delete(e.left, "env")
-	plain, composed := servicedef.PlainEnv(e.component.Env)
+	plain, composed := envvalue.Plain(e.component.Env)
 	if len(plain) > 0 {
 		env := map[string]any{}
 		for name, value := range plain {

@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/compose/source"
 	"github.com/metacircular/mcp/internal/compose/table"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/composekeys"
 )
 
 // Options are what a Compose file is imported with.
@@ -219,7 +220,7 @@ func (im *importing) drop(p servicedef.Problem) bool {
 		inner, _, _ = strings.Cut(inner, ".")
 		inner, _, _ = strings.Cut(inner, "[")
 		if isTable && inner != "" && build[inner] != nil {
-			at := cmp.Or(servicedef.ComposeKey("build.images."+inner), "build."+inner)
+			at := cmp.Or(composekeys.Of("build.images."+inner), "build."+inner)
 			im.note(n, im.imageKeys[name]+"."+at, "is not taken over: %s", p.Message)
 			delete(build, inner)
 			return true

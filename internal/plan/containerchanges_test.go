@@ -95,3 +95,13 @@ func TestASettingThatTheEngineLacksIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "=api@rift =web@rift", actions(made))
 }
+
+func TestAVersionIsPartOfTheContainer(t *testing.T) {
+	c := shop().Components[0]
+	without := plan.SpecHash(c, oldDigest)
+	c.Versions = servicedef.SecretVersions{"db": {Name: "db", Version: 6}}
+	six := plan.SpecHash(c, oldDigest)
+	c.Versions = servicedef.SecretVersions{"db": {Name: "db", Version: 7}}
+	require.NotEqual(t, without, six)
+	require.NotEqual(t, six, plan.SpecHash(c, oldDigest))
+}

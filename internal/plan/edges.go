@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // edges plans what edges serve. It fails where another service holds an endpoint, and
 // where an edge could not reach what it is to serve.
 func (p *planner) edges() error {
-	for _, e := range Endpoints(p.Desired) {
+	for _, e := range publication.Endpoints(p.Desired) {
 		for _, holder := range p.Holders {
 			if holder.Service != p.Desired.Name && holder.Endpoint.Collides(e) {
 				return &ClaimedError{Endpoint: e, Holder: holder}
@@ -37,7 +38,7 @@ func (p *planner) reachable() error {
 			continue
 		}
 		node, known := p.Release.Hosts[c.Node]
-		if !known || !servicedef.OnlyLocal(node.Address) {
+		if !known || !publication.OnlyLocal(node.Address) {
 			continue
 		}
 		i := slices.IndexFunc(p.Release.Edges, func(e fleet.EdgeHost) bool { return !e.Machine.SameHost(node.Machine) })
@@ -72,9 +73,9 @@ func (p *planner) served(c servicedef.Component, route servicedef.Route) bool {
 func (p *planner) edgeChanges() []EdgeChange {
 	var before []fleet.EdgeRoute
 	if p.Release.Definition != nil {
-		before = Publication(fleet.PublicationSource{Definition: p.Release.Definition})
+		before = publication.Routes(fleet.PublicationSource{Definition: p.Release.Definition})
 	}
-	after := Publication(fleet.PublicationSource{Definition: &p.Desired})
+	after := publication.Routes(fleet.PublicationSource{Definition: &p.Desired})
 	var changes []EdgeChange
 	for _, route := range after {
 		i := slices.IndexFunc(before, func(r fleet.EdgeRoute) bool { return r.Endpoint == route.Endpoint })

@@ -50,12 +50,12 @@ func (p *planner) gives(giver, taker Step) bool {
 // handed returns what a component takes from the one that a step replaces or
 // removes.
 func (p *planner) handed(c servicedef.Component, giver Step) []string {
-	return handed(c, p.Release, giver.Component, p.Release, p.Desired)
+	return Handed(c, p.Release, giver.Component, p.Release, p.Desired)
 }
 
-// handed returns the ports and volumes that a component, whose service has the release
+// Handed returns the ports and volumes that a component, whose service has the release
 // of, takes from a component of another release, which has a new definition.
-func handed(to servicedef.Component, of fleet.Release, giver string, release fleet.Release, desired servicedef.Service) []string {
+func Handed(to servicedef.Component, of fleet.Release, giver string, release fleet.Release, desired servicedef.Service) []string {
 	from := releasedOn(release, giver, to.Node)
 	kept, _ := desired.Component(giver)
 	if kept.Node != to.Node {

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -266,92 +265,6 @@ func TestTheDrainIsThatOfTheContainerThatGoes(t *testing.T) {
 			p, err := plan.Make(in)
 			require.NoError(t, err)
 			require.Equal(t, time.Duration(test.want), p.Drain())
-		})
-	}
-}
-
-func TestServicesThatTakeFromOneAnotherAreDeployedInTurn(t *testing.T) {
-	named := func(service string, components ...servicedef.Component) servicedef.Service {
-		s := parts(components...)
-		s.Name = service
-		return s
-	}
-	from := func(service string, from, to []servicedef.Component) plan.Movement {
-		return plan.Movement{Desired: named(service, to...), Release: released(named(service, from...))}
-	}
-	one := func(things ...string) []servicedef.Component { return []servicedef.Component{part("web", things...)} }
-	at := func(hostnames ...string) []servicedef.Component {
-		c := part("web")
-		for _, name := range hostnames {
-			c.Routes = append(c.Routes, servicedef.Route{Name: "http", Port: 443, Mode: "l7", Hostname: servicedef.Hostnames{name}})
-		}
-		return []servicedef.Component{c}
-	}
-	passthrough := part("web")
-	passthrough.Routes = []servicedef.Route{{Name: "tls", Port: 443, Mode: "l4", Hostname: servicedef.Hostnames{"x.example"}}}
-	gone := from("b", at("x.example"), nil)
-	stopped := from("b", one("82:80"), one("81:80"))
-	stopped.Desired.Active = false
-	tests := map[string]struct {
-		services []plan.Movement
-		want     string
-		cycle    string
-	}{
-		"those that take nothing go together": {
-			[]plan.Movement{from("a", one("81:80"), one("81:80")), from("b", one("82:80"), one("83:80"))}, "[[a b]]", "",
-		},
-		"the one that gives goes first": {
-			[]plan.Movement{from("a", one("81:80"), one("82:80")), from("b", one("82:80", "data:/d"), one("83:80")), from("c", one(), one("data:/d"))},
-			"[[b] [a c]]", "",
-		},
-		"one after another": {
-			[]plan.Movement{from("a", one("81:80"), one("82:80")), from("b", one("82:80"), one("83:80")), from("c", one("83:80"), one("84:80"))},
-			"[[c] [b] [a]]", "",
-		},
-		"a first deploy takes from a release": {
-			[]plan.Movement{{Desired: named("a", one("82:80")...)}, from("b", one("82:80"), one())}, "[[b] [a]]", "",
-		},
-		"one that stops takes nothing": {
-			[]plan.Movement{from("a", one("81:80"), one()), stopped}, "[[a b]]", "",
-		},
-		"a hostname is given up first": {
-			[]plan.Movement{from("a", at(), at("x.example")), from("b", at("x.example"), at("y.example"))}, "[[b] [a]]", "",
-		},
-		"by a first deploy, for connections of TLS": {
-			[]plan.Movement{{Desired: named("a", passthrough)}, from("b", at("x.example"), at())}, "[[b] [a]]", "",
-		},
-		"by a service that is removed": {
-			[]plan.Movement{from("a", at(), at("x.example")), gone}, "[[b] [a]]", "",
-		},
-		"one that both want is for the registry to refuse": {
-			[]plan.Movement{from("a", at(), at("x.example")), from("b", at("x.example"), at("x.example"))}, "[[a b]]", "",
-		},
-		"hostnames in a circle": {
-			[]plan.Movement{from("a", at("x.example"), at("y.example")), from("b", at("y.example"), at("x.example"))}, "",
-			"no service can be deployed first: a/web takes y.example:443 from b/web, and b/web takes x.example:443 from a/web",
-		},
-		"a circle": {
-			[]plan.Movement{from("a", one("81:80"), one("82:80")), from("b", one("82:80"), one("81:80")), from("c", one(), one())}, "",
-			"no service can be deployed first: a/web takes tcp port 82 from b/web, and b/web takes tcp port 81 from a/web",
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			var names []string
-			for _, m := range test.services {
-				names = append(names, m.Desired.Name)
-			}
-			handovers := plan.Between(test.services)
-			for _, h := range handovers {
-				require.Equal(t, strings.Contains(h.Thing, ".example:"), h.Claim, h)
-			}
-			groups, err := plan.InTurn(names, handovers)
-			if test.cycle != "" {
-				require.EqualError(t, err, test.cycle)
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, test.want, fmt.Sprint(groups))
 		})
 	}
 }

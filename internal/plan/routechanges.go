@@ -80,3 +80,8 @@ func routePorts(routes []servicedef.Route) string {
 	slices.Sort(names)
 	return fmt.Sprint(names)
 }
+
+// atEdges reports whether edges serve a route of a component.
+func atEdges(c servicedef.Component) bool {
+	return slices.ContainsFunc(c.Routes, servicedef.Route.AtEdges)
+}

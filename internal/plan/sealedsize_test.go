@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/versions"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -21,7 +22,7 @@ func TestSealedSecretsTravelTogether(t *testing.T) {
 		in.Desired.Components[0].SecretEnv = map[string]string{"A": "db", "B": "tls"}
 		in.Desired.Components[0].Secrets = []servicedef.Secret{{Source: "db"}}
 		in.Desired.Components[1].SecretEnv = map[string]string{"A": "db"}
-		in.Desired = plan.NewestSecrets(in.Desired, in.Release, func(string) bool { return true })
+		in.Desired = versions.Newest(in.Desired, in.Release, func(string) bool { return true })
 		return in
 	}
 	const kib = 1 << 10
@@ -46,7 +47,7 @@ func TestSealedSecretsTravelTogether(t *testing.T) {
 	in.Desired.Steps = []servicedef.Step{{Name: "migrate", Component: "api", SecretEnv: map[string]string{"A": "tls"}}}
 	in.Release.Secrets["tls"].Versions[2] = fleet.KeptVersion{Nodes: []string{"rift"}, Size: fleet.MaxSealed + 1}
 	in.Desired.Components[0].SecretEnv, in.Desired.Components[0].Secrets = nil, nil
-	in.Desired = plan.NewestSecrets(in.Desired, in.Release, func(string) bool { return true })
+	in.Desired = versions.Newest(in.Desired, in.Release, func(string) bool { return true })
 	in.Steps = in.Desired.Steps
 	_, err = plan.Make(in)
 	require.ErrorContains(t, err, "step migrate gets 1025 KiB of sealed secrets")

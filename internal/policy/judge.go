@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // Subject is what is to run.
@@ -195,9 +196,9 @@ func (j *judgement) users() {
 // capabilities judges what programs may do beyond the default.
 func (j *judgement) capabilities() {
 	for i, name := range j.Component.CapAdd {
-		name = servicedef.Capability(name)
+		name = linux.Capability(name)
 		allowed := slices.ContainsFunc(j.Privileges.Capabilities, func(a string) bool {
-			return servicedef.Capability(a) == name || servicedef.Capability(a) == "ALL"
+			return linux.Capability(a) == name || linux.Capability(a) == "ALL"
 		})
 		if !allowed && !slices.Contains(BaseCapabilities, name) {
 			j.add(element("cap_add", i), "privileges.capabilities", "%s may not be added", name)

@@ -16,6 +16,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // MaxSize bounds the text of a policy, in bytes.
@@ -163,7 +164,7 @@ func (p Policy) validate() error {
 		}
 	}
 	for _, name := range p.Privileges.Capabilities {
-		if !servicedef.KnownCapability(name) {
+		if !linux.KnownCapability(name) {
 			add("privileges.capabilities", "%q is no capability of Linux", name)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
 // File is a unit.
@@ -93,7 +94,7 @@ func (ex *exporting) container(c servicedef.Component) File {
 	if slices.Contains(c.Cmd, "") {
 		ex.note(keyOf(c, "cmd"), "Quadlet leaves out arguments that are empty")
 	}
-	env, composed := servicedef.PlainEnv(c.Env)
+	env, composed := envvalue.Plain(c.Env)
 	for _, key := range slices.Sorted(maps.Keys(composed)) {
 		ex.note(keyOf(c, "env."+key), "mcp puts the value together from secrets: podman secret create makes one of the whole value, and Secret=NAME,type=env,target=%s gives it to the program", key)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -52,7 +52,7 @@ func routed(service, hostname string) servicedef.Service {
 // claiming is the request to open a deployment of a definition, with its claims.
 func claiming(d servicedef.Service) fleet.BeginRequest {
 	r := beginRequest(d)
-	r.Claims = plan.Endpoints(d)
+	r.Claims = publication.Endpoints(d)
 	return r
 }
 
@@ -97,7 +97,7 @@ func (b *underWay) tryCommit(ports ...int) (*fleet.Publishing, error) {
 	committed, err := b.f.store.CommitRelease(b.f.t.Context(), fleet.CommitRequest{
 		Service: b.definition.Name, Deployment: b.number, Run: b.run, Active: b.definition.Active, Members: members, Succeeds: len(members) > 0,
 		Addresses: b.addresses,
-	}, plan.Publication)
+	}, publication.Routes)
 	return committed.Publishing, err
 }
 
@@ -112,7 +112,7 @@ func (b *underWay) finish(outcome string) {
 // publish publishes for it.
 func (b *underWay) publish(r fleet.PublishRequest) (fleet.Publishing, error) {
 	r.Service, r.Deployment, r.Run = b.definition.Name, b.number, b.run
-	return b.f.store.Publish(b.f.t.Context(), r, plan.Publication)
+	return b.f.store.Publish(b.f.t.Context(), r, publication.Routes)
 }
 
 // release deploys a definition, with the container of its component at a host port.

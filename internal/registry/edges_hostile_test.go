@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/seal"
 )
 
@@ -130,7 +130,7 @@ func TestTheControlWorkerPublishesByThePlan(t *testing.T) {
 		Service: "shop", Deployment: begun.Number, Run: r.RunID, Active: true, Members: []fleet.Member{m},
 	})
 	require.NoError(t, err)
-	want := plan.Publication(fleet.PublicationSource{Definition: &d, Members: []fleet.Member{m}, Addresses: map[string]string{"rift": "10.0.0.1"}})
+	want := publication.Routes(fleet.PublicationSource{Definition: &d, Members: []fleet.Member{m}, Addresses: map[string]string{"rift": "10.0.0.1"}})
 	require.NotEmpty(t, want)
 	require.Equal(t, want, committed.Publishing.Publication.Routes)
 	made, err := control.MakePublication(t.Context(), fleet.PublishRequest{Service: "shop", Deployment: begun.Number, Run: r.RunID, Held: []string{"web"}})

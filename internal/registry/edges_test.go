@@ -9,7 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
 )
 
 func TestAnEdgeGetsNothingUntilItsKeyIsAdmitted(t *testing.T) {
@@ -167,7 +167,7 @@ func TestAPortIsNotAllocatedWhileAnEdgeMayLeadToIt(t *testing.T) {
 		"by an undeploy": func(f *fronted) *fleet.Publishing { return f.undeploy("shop") },
 		"by a purge": func(f *fronted) *fleet.Publishing {
 			made := f.undeploy("shop")
-			_, err := f.store.Purge(f.t.Context(), "shop", false, plan.MayPurge)
+			_, err := f.store.Purge(f.t.Context(), "shop", false, disposal.MayPurge)
 			require.NoError(f.t, err)
 			return made
 		},

@@ -9,7 +9,8 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -29,8 +30,8 @@ func withJob(t *testing.T, store *registry.Store, jobs ...fleet.Job) int {
 	})
 	require.NoError(t, err)
 	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{
-		Service: "shop", Deployment: begun.Number, Active: true, Succeeds: true, Jobs: jobs, KeptReleases: plan.KeptReleases,
-	}, plan.Publication)
+		Service: "shop", Deployment: begun.Number, Active: true, Succeeds: true, Jobs: jobs, KeptReleases: disposal.KeptReleases,
+	}, publication.Routes)
 	require.NoError(t, err)
 	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: begun.Number, Outcome: "succeeded"}))
 	return begun.Number

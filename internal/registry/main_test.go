@@ -16,7 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
@@ -185,10 +185,10 @@ func commit(t testing.TB, store *registry.Store, service string, deployment int,
 	t.Helper()
 	committed, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
-		KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
+		KeptReleases: disposal.KeptReleases, FormerReleases: disposal.FormerReleases,
 	}, noRoutes)
 	require.NoError(t, err)
-	return plan.StaleImages(committed.Former)
+	return disposal.StaleImages(committed.Former)
 }
 
 // noRoutes is a publication of a service that edges do not serve.

@@ -12,7 +12,8 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -87,15 +88,15 @@ func TestACommitThatIsRefusedPublishesNothing(t *testing.T) {
 func TestAServiceThatEdgesDoNotServeHasNoPublication(t *testing.T) {
 	f := newFronted(t, "berlin")
 	require.Nil(t, f.release(definition("shop", "web"), 20001))
-	made, err := f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop", On: true}, plan.Publication)
+	made, err := f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop", On: true}, publication.Routes)
 	require.NoError(t, err)
 	require.Equal(t, fleet.Publishing{Publication: fleet.Publication{Service: "shop"}}, made)
 	require.Zero(t, count(t, f.address, "select count(*) from publications"))
 	for _, name := range []string{"none", "bloG"} {
-		_, err = f.store.Publish(t.Context(), fleet.PublishRequest{Service: name}, plan.Publication)
+		_, err = f.store.Publish(t.Context(), fleet.PublishRequest{Service: name}, publication.Routes)
 		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 	}
-	_, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "none", On: true}, plan.Publication)
+	_, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "none", On: true}, publication.Routes)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
@@ -132,10 +133,10 @@ func TestADeploymentHoldsAndReleasesRoutes(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.1:20001", "10.0.0.1:20002"}, made.Former)
 
 	// An operator, and the monitor, leave the hold as it is.
-	made, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop", On: true}, plan.Publication)
+	made, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop", On: true}, publication.Routes)
 	require.Empty(t, upstreams(made, err))
 	require.True(t, made.Publication.Routes[0].Held && made.Publication.Routes[0].Maintenance)
-	made, err = f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, plan.Publication)
+	made, err = f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, publication.Routes)
 	require.Empty(t, upstreams(made, err))
 
 	// So does a commit with the maintenance, but it releases the hold.
@@ -150,7 +151,7 @@ func TestADeploymentHoldsAndReleasesRoutes(t *testing.T) {
 	_, err = b.publish(fleet.PublishRequest{})
 	conflict(t, err, "is over")
 
-	made, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop"}, plan.Publication)
+	made, err = f.store.SetMaintenance(t.Context(), fleet.MaintenanceRequest{Service: "shop"}, publication.Routes)
 	require.Equal(t, []string{"10.0.0.1:20003", "10.0.0.1:20002"}, upstreams(made, err))
 	require.False(t, made.Publication.Routes[0].Maintenance)
 
@@ -188,7 +189,7 @@ func TestWhatALostDeploymentHoldsIsReleased(t *testing.T) {
 
 	next := f.begin(routed("shop", "shop.example"))
 	require.True(t, next.interim, "or the next deployment")
-	made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop", Keep: true}, plan.Publication)
+	made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop", Keep: true}, publication.Routes)
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.0.0.1:20001"}, made.Publication.Upstreams())
 	require.False(t, wanted().Interim)
@@ -204,7 +205,7 @@ func TestVersionsGrowOverARestore(t *testing.T) {
 	f.ack("berlin", lost)
 	version := func() int64 {
 		t.Helper()
-		made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, plan.Publication)
+		made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, publication.Routes)
 		require.NoError(t, err)
 		return made.Publication.Version
 	}
@@ -226,14 +227,14 @@ func TestVersionsGrowInTransactionsAtOnce(t *testing.T) {
 	f := newFronted(t, "berlin")
 	f.release(routed("shop", "shop.example"), 20001)
 	f.undeploy("shop")
-	_, err := f.store.Purge(t.Context(), "shop", false, plan.MayPurge) // no row of the service to lock
+	_, err := f.store.Purge(t.Context(), "shop", false, disposal.MayPurge) // no row of the service to lock
 	require.NoError(t, err)
 	var mu sync.Mutex
 	versions := map[int64]bool{}
 	var all errgroup.Group
 	for range 20 {
 		all.Go(func() error {
-			made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, plan.Publication)
+			made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: "shop"}, publication.Routes)
 			mu.Lock()
 			defer mu.Unlock()
 			versions[made.Publication.Version] = true
@@ -248,7 +249,7 @@ func TestAPurgeKeepsThePublicationWithoutRoutes(t *testing.T) {
 	f := newFronted(t, "berlin")
 	first := f.release(routed("shop", "shop.example"), 20001)
 	gone := f.undeploy("shop")
-	_, err := f.store.Purge(t.Context(), "shop", false, plan.MayPurge)
+	_, err := f.store.Purge(t.Context(), "shop", false, disposal.MayPurge)
 	require.NoError(t, err)
 	answer, err := f.announce("berlin", map[string]int64{"shop": first.Publication.Version})
 	require.NoError(t, err)
@@ -293,7 +294,7 @@ func TestManyTransactionsAtOnceRecordWhatEdgesHave(t *testing.T) {
 	for range 10 {
 		for i, name := range services {
 			all.Go(func() error {
-				made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: name}, plan.Publication)
+				made, err := f.store.Publish(t.Context(), fleet.PublishRequest{Service: name}, publication.Routes)
 				if err != nil {
 					return fmt.Errorf("publish: %w", err)
 				}

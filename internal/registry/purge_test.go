@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
 )
 
 func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
@@ -23,7 +24,7 @@ func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
 	refused := func(text string) {
 		t.Helper()
 		for _, dry := range []bool{true, false} {
-			_, err := w.store.Purge(t.Context(), "shop", dry, plan.MayPurge)
+			_, err := w.store.Purge(t.Context(), "shop", dry, disposal.MayPurge)
 			require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 			require.ErrorContains(t, err, text)
 		}
@@ -43,11 +44,11 @@ func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number, ""))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
-	counted, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)
+	counted, err := w.store.Purge(t.Context(), "shop", true, disposal.MayPurge)
 	require.NoError(t, err)
 	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, counted)
 	for _, forgotten := range []fleet.Forgotten{counted, {Service: "shop"}} { // it may be called twice
-		gone, err := w.store.Purge(t.Context(), "shop", false, plan.MayPurge)
+		gone, err := w.store.Purge(t.Context(), "shop", false, disposal.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, forgotten, gone)
 		require.Equal(t, forgotten == fleet.Forgotten{Service: "shop"}, gone.Nothing())
@@ -78,7 +79,7 @@ func TestAPurgeDeletesDeploymentsThatNeverBecameReleases(t *testing.T) {
 		"blog": {Service: "blog", Definitions: 1},
 		"none": {Service: "none"},
 	} {
-		gone, err := store.Purge(t.Context(), service, false, plan.MayPurge)
+		gone, err := store.Purge(t.Context(), service, false, disposal.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, want, gone)
 	}

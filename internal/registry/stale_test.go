@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/disposal"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -193,7 +193,7 @@ func TestAStepsImageIsKeptWithItsRelease(t *testing.T) {
 	store, _ := newStore(t)
 	const tool = "r.example/tool:v1"
 	var result fleet.CommitResult
-	for v := 1; v <= plan.KeptReleases+1; v++ {
+	for v := 1; v <= disposal.KeptReleases+1; v++ {
 		definition := servicedef.Service{Name: "shop", Node: "rift", Active: true,
 			Components: []servicedef.Component{{Name: "web", Node: "rift", Image: tag(1)}},
 			Steps:      []servicedef.Step{{Name: "migrate", Image: tool}}}
@@ -203,10 +203,10 @@ func TestAStepsImageIsKeptWithItsRelease(t *testing.T) {
 		m.Image, m.Digest = tag(1), digest(1)
 		committed, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 			Service: "shop", Deployment: begun.Number, Active: true, Members: []fleet.Member{m},
-			StepImages: map[string]string{tool: digest(100 + v)}, KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
+			StepImages: map[string]string{tool: digest(100 + v)}, KeptReleases: disposal.KeptReleases, FormerReleases: disposal.FormerReleases,
 		}, noRoutes)
 		require.NoError(t, err)
-		result = plan.StaleImages(committed.Former)
+		result = disposal.StaleImages(committed.Former)
 		finish(t, store, "shop", begun.Number, "succeeded")
 	}
 	require.Equal(t, fleet.CommitResult{Digests: []string{"r.example/tool@" + digest(101)}}, result, "that of the release before the last five")

@@ -197,7 +197,7 @@ func lookOf(name, value string) string {
 	return ""
 }
 
-// secretMark begins a secret in a value: see servicedef.ParseEnvValue.
+// secretMark begins a secret in a value: see envvalue.Parse.
 const secretMark = "{secret:"
 
 // given reports whether a text is a value itself, and not a reference, a path or a

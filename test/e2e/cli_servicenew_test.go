@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // On a terminal mcp service new asks for what is missing; a wrong answer is reported,
@@ -35,7 +35,7 @@ func TestServiceNewAsks(t *testing.T) {
 	}
 	require.Zero(t, screen.code(w, time.Minute))
 	require.Contains(t, screen.Text(), "asked.toml")
-	defined, err := servicedef.ReadDir(w.services)
+	defined, err := servicedir.Read(w.services)
 	require.NoError(t, err)
 	_, err = defined.Find("asked")
 	require.NoError(t, err)

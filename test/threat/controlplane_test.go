@@ -26,7 +26,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
@@ -35,7 +35,7 @@ import (
 
 // answers are the results of the workflows that the command line starts.
 var answers = map[string]reflect.Type{
-	workflows.AdoptionName:    reflect.TypeFor[plan.Adoption](),
+	workflows.AdoptionName:    reflect.TypeFor[adoption.Adoption](),
 	reads.AuditName:           reflect.TypeFor[[]fleet.AuditRecord](),
 	workflows.RecordAuditName: reflect.TypeFor[struct{}](),
 	reads.BuildLogName:        reflect.TypeFor[reads.BuildLogResult](),

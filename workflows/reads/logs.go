@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/selection"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -27,7 +27,7 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	} else if result != nil {
 		return result, nil
 	}
-	members, names, err := plan.SelectMembers(release, in.Component)
+	members, names, err := selection.Members(release, in.Component)
 	if err != nil {
 		return nil, call.Failure(err)
 	}

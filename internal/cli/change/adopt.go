@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -77,7 +77,7 @@ func runAdopt(ctx context.Context, s *session.Session, service string, dry bool,
 
 // showAdoption shows the containers that an adopt would take over.
 func showAdoption(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput) error {
-	var found plan.Adoption
+	var found adoption.Adoption
 	if err := s.Read(ctx, c, "adopt", workflows.AdoptionName, in, &found); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/exchange"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -35,7 +35,7 @@ type batch struct {
 	width   int  // of the longest name
 	lines   sync.Mutex
 	// handovers are what the services take from one another.
-	handovers []plan.Handover
+	handovers []exchange.Handover
 }
 
 // fate is how one service of a batch ended.
@@ -181,7 +181,7 @@ func (b *batch) follow(ctx context.Context, one *session.Session, in workflows.D
 	}
 	result.RunID = run.GetRunID()
 	follower := one.Follow(b.client)
-	follower.ToEnd = b.wait || slices.ContainsFunc(b.handovers, func(h plan.Handover) bool {
+	follower.ToEnd = b.wait || slices.ContainsFunc(b.handovers, func(h exchange.Handover) bool {
 		return h.Giver == in.Definition.Name && !h.Claim // its old container has to go first
 	})
 	if follower.Builds, err = b.builder.Serve(ctx, in.Definition); err != nil {

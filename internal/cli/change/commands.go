@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -30,7 +30,7 @@ func Results() map[string][]any {
 		"rollback": deployed, "undeploy": deployed, "cancel": deployed,
 		"stop": deployed, "start": deployed, "restart": deployed,
 		"purge": {workflows.Result{}, fleet.Forgotten{}, follow.Detached{}},
-		"adopt": {workflows.Result{}, plan.Adoption{}, follow.Detached{}},
+		"adopt": {workflows.Result{}, adoption.Adoption{}, follow.Detached{}},
 		"build": {workflows.BuildResult{}, follow.Detached{}},
 		"sync":  {[]synced{}},
 

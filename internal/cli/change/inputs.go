@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -88,7 +89,7 @@ func collisionsOf(inputs []workflows.DeployInput) error {
 	for i := range inputs {
 		list = append(list, &inputs[i].Definition)
 	}
-	if err := servicedef.Collisions(list); err != nil {
+	if err := collisions.Containers(list); err != nil {
 		return exit.Usage(err)
 	}
 	return nil

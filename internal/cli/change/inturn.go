@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/exchange"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
@@ -21,7 +22,7 @@ import (
 // turns puts the deploys of a batch in groups: a service that takes a port, a volume or a
 // hostname from another one of the batch is deployed after that, when its old container
 // has gone.
-func turns(ctx context.Context, s *session.Session, c client.Client, inputs []workflows.DeployInput) ([][]string, []plan.Handover, error) {
+func turns(ctx context.Context, s *session.Session, c client.Client, inputs []workflows.DeployInput) ([][]string, []exchange.Handover, error) {
 	var names []string
 	for _, in := range inputs {
 		names = append(names, in.Definition.Name)
@@ -33,9 +34,9 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 	if err := s.Read(ctx, c, "services", reads.ServicesName, nil, &services); err != nil {
 		return nil, nil, err
 	}
-	var movements []plan.Movement
+	var movements []exchange.Movement
 	for _, in := range inputs {
-		m := plan.Movement{Desired: in.Definition}
+		m := exchange.Movement{Desired: in.Definition}
 		for _, record := range services {
 			if record.Release.Service == in.Definition.Name {
 				m.Release = record.Release
@@ -44,9 +45,9 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 		m.Desired = plan.Merge(m.Release.Definition, m.Desired, in.Only)
 		movements = append(movements, m)
 	}
-	handovers := plan.Between(movements)
-	groups, err := plan.InTurn(names, handovers)
-	if cycle := (*plan.CycleError)(nil); errors.As(err, &cycle) {
+	handovers := exchange.Between(movements)
+	groups, err := exchange.InTurn(names, handovers)
+	if cycle := (*exchange.CycleError)(nil); errors.As(err, &cycle) {
 		return nil, nil, exit.Usage(fault.Translate(fault.Conflict, cycle).
 			WithHint("deploy one of them with something else first, or make them components of one service"))
 	}
@@ -63,7 +64,7 @@ func mayTake(definition servicedef.Service) bool {
 
 // notGiven is the fault of a service that takes something from others, of which some
 // were not deployed; nil if all were.
-func notGiven(service string, handovers []plan.Handover, failed map[string]bool) *fault.Error {
+func notGiven(service string, handovers []exchange.Handover, failed map[string]bool) *fault.Error {
 	var missing []string
 	for _, h := range handovers {
 		if h.Taker == service && failed[h.Giver] {

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -78,7 +79,7 @@ func runSync(ctx context.Context, s *session.Session, names []string, dirty bool
 
 // syncable returns the services to sync, the named ones or all of a directory, and an
 // entry for each file there that cannot be read.
-func syncable(cfg *config.Config, names []string) (*servicedef.Dir, []string, []synced, error) {
+func syncable(cfg *config.Config, names []string) (*servicedir.Dir, []string, []synced, error) {
 	list := []synced{}
 	if len(names) == 0 {
 		if _, err := session.DefinitionFiles(cfg); err != nil {
@@ -102,7 +103,7 @@ func syncable(cfg *config.Config, names []string) (*servicedef.Dir, []string, []
 
 // syncOne syncs one service. Failed is the exit code of the service's own error; an
 // error returned is one of the control plane, and would repeat for every service.
-func syncOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, dir *servicedef.Dir, name string, dirty bool) (entry synced, failed exit.Code, err error) {
+func syncOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, dir *servicedir.Dir, name string, dirty bool) (entry synced, failed exit.Code, err error) {
 	entry.Service = name
 	in, err := s.DeployTarget(cfg, dir, name)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // Code is an exit code. As an error it ends the command with that code and prints
@@ -76,7 +77,7 @@ func Classify(err error) (Code, *fault.Error) {
 	var unreachable unreachableError
 	var cut cutError
 	var problems servicedef.Errors
-	var unknown *servicedef.NotFoundError
+	var unknown *servicedir.NotFoundError
 	switch {
 	case errors.As(err, &unreachable):
 		return NoControlPlane, unreachable.fault

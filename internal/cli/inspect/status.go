@@ -16,6 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
@@ -324,7 +325,7 @@ func routeList(routes []routeStatus) string {
 // settle clears Pending where a deploy from here would change nothing: the definition
 // was changed back, and neither deployed nor recorded since. One whose tags git cannot
 // give is not settled.
-func settle(list []serviceStatus, releases []fleet.Release, dir *servicedef.Dir, resolve func(servicedef.Service) (servicedef.Service, error)) {
+func settle(list []serviceStatus, releases []fleet.Release, dir *servicedir.Dir, resolve func(servicedef.Service) (servicedef.Service, error)) {
 	for i, r := range releases {
 		here, err := dir.Find(r.Service)
 		if err != nil || r.Definition == nil || !list[i].Pending {

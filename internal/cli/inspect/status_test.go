@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
@@ -37,7 +38,7 @@ image = "r.example/api:v1"
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "any.toml"), []byte(test.file), 0o600))
-			read, err := servicedef.ReadDir(dir)
+			read, err := servicedir.Read(dir)
 			require.NoError(t, err)
 			list := []serviceStatus{{Service: "shop", Pending: true}}
 			settle(list, []fleet.Release{{Service: "shop", Definition: released}}, read, func(d servicedef.Service) (servicedef.Service, error) { return d, nil })

@@ -9,6 +9,8 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // defined is what the checks need of the services directory.
@@ -68,7 +70,7 @@ func readDefined(cfg *config.Config) defined {
 // soundDefinitions returns the valid services of a directory, with those of environments,
 // and the problems of the other files.
 func soundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
-	read, err := servicedef.ReadDir(dir)
+	read, err := servicedir.Read(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,6 +85,6 @@ func collisionsOf(services map[string]*servicedef.Service) servicedef.Errors {
 		list = append(list, services[name])
 	}
 	var problems servicedef.Errors
-	_ = errors.As(servicedef.Collisions(list), &problems) // it returns no other error
+	_ = errors.As(collisions.Containers(list), &problems) // it returns no other error
 	return problems
 }

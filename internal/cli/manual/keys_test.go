@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/composekeys"
 )
 
 const keysOpening = `# The keys of the service file, and Compose's
@@ -90,7 +91,7 @@ func TestTheTableOfKeysIsComplete(t *testing.T) {
 			found := testOf(by, table.prefix, key)
 			require.NotEmpty(t, found, "add %s%s to testedBy, with the test that uses it", table.prefix, key)
 			used[found] = true
-			compose := servicedef.ComposeKey(table.prefix + key)
+			compose := composekeys.Of(table.prefix + key)
 			if compose == "" {
 				compose = "–"
 			} else {

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -64,7 +65,7 @@ func (d *desk) definition(service string) (definition *servicedef.Service, missi
 		return nil, err, nil
 	}
 	definition, _, err = session.DefinitionIn(dir, service)
-	if errors.As(err, new(*servicedef.NotFoundError)) {
+	if errors.As(err, new(*servicedir.NotFoundError)) {
 		return nil, err, nil
 	}
 	return definition, nil, err

@@ -14,7 +14,9 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
 	"github.com/metacircular/mcp/servicedef/exposed"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // checked is one entry of mcp service check --json.
@@ -137,7 +139,7 @@ func checkTogether(list []*checked, dir string) {
 	// The problems of the directory's other definitions are not reported, and a file
 	// given for a service replaces the one there.
 	all := append(othersIn(dir, byFile, byName), given...)
-	for _, err := range []error{servicedef.Collisions(all), servicedef.PortCollisions(all), servicedef.EndpointCollisions(all)} {
+	for _, err := range []error{collisions.Containers(all), collisions.Ports(all), collisions.Endpoints(all)} {
 		var collisions servicedef.Errors
 		errors.As(err, &collisions)
 		for _, p := range collisions {
@@ -151,7 +153,7 @@ func checkTogether(list []*checked, dir string) {
 // othersIn returns the valid definitions of the directory beside the given ones, sorted by
 // name. An environment of a service that is given, but not in its file any more, is none.
 func othersIn(dir string, files, names map[string]*checked) []*servicedef.Service {
-	read, err := servicedef.ReadDir(dir)
+	read, err := servicedir.Read(dir)
 	if err != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package service
 import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // checkText checks the text of a file of the services directory, in each of its
@@ -12,7 +13,7 @@ func checkText(dir, path, text string) (*servicedef.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	read, err := servicedef.ReadDir(dir)
+	read, err := servicedir.Read(dir)
 	if err != nil {
 		return nil, err
 	}

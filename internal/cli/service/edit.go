@@ -20,6 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 func newEdit(s *session.Session) *cobra.Command {
@@ -64,7 +65,7 @@ func runEdit(ctx context.Context, s *session.Session, name string) error {
 
 // fileOfService is the file that defines a service, valid or not.
 func fileOfService(dir, name string) (string, error) {
-	read, err := servicedef.ReadDir(dir)
+	read, err := servicedir.Read(dir)
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/compose"
 	"github.com/metacircular/mcp/internal/quadlet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 func newExport(s *session.Session) *cobra.Command {
@@ -55,7 +56,7 @@ func runExport(s *session.Session, name, format string, o output) error {
 	if err != nil {
 		return err
 	}
-	dir, err := servicedef.ReadDir(path)
+	dir, err := servicedir.Read(path)
 	if err != nil {
 		return exit.Usage(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // listedService is one entry of mcp service list --json.
@@ -43,7 +43,7 @@ func runList(s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	dir, err := servicedef.ReadDir(path)
+	dir, err := servicedir.Read(path)
 	if err != nil {
 		return exit.Usage(err)
 	}

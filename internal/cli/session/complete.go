@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
 )
@@ -63,7 +64,7 @@ func (s *Session) Defined(cfg *config.Config) map[string]Parts {
 	if remembered, _ := s.recall(key, &found); remembered {
 		return found
 	}
-	if dir, err := servicedef.ReadDir(cfg.Services); err == nil {
+	if dir, err := servicedir.Read(cfg.Services); err == nil {
 		sound, _ := dir.Services()
 		for name, service := range sound {
 			parts := PartsOf(service)

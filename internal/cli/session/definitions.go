@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // ServicesDir returns the services directory; not to have one is an error.
@@ -36,11 +37,11 @@ func Definition(cfg *config.Config, target string) (*servicedef.Service, string,
 
 // Definitions reads the services directory, and the files of the workspace that its
 // definitions name.
-func Definitions(cfg *config.Config) (*servicedef.Dir, error) {
+func Definitions(cfg *config.Config) (*servicedir.Dir, error) {
 	if cfg.Services == "" {
 		return nil, NoServices(cfg)
 	}
-	dir, err := servicedef.ReadDir(cfg.Services)
+	dir, err := servicedir.Read(cfg.Services)
 	if err != nil {
 		return nil, exit.Usage(err)
 	}
@@ -50,7 +51,7 @@ func Definitions(cfg *config.Config) (*servicedef.Dir, error) {
 // DefinitionIn finds the service that "SERVICE[/PART]" names, and the part, in a
 // directory. Its other definitions may be drafts: only what is released or deployed
 // can collide with it.
-func DefinitionIn(dir *servicedef.Dir, target string) (*servicedef.Service, string, error) {
+func DefinitionIn(dir *servicedir.Dir, target string) (*servicedef.Service, string, error) {
 	name, part, _ := strings.Cut(target, "/")
 	definition, err := dir.Find(name)
 	if err != nil {
@@ -81,7 +82,7 @@ func DefinitionFiles(cfg *config.Config) ([]string, error) {
 // SoundDefinitions returns the valid definitions of a directory by name, and the
 // problems of the others. It reads no files of the workspace.
 func SoundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
-	read, err := servicedef.ReadDir(dir)
+	read, err := servicedir.Read(dir)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // NamesService reports whether a word of a Use line is a service: "SERVICE",
@@ -92,7 +93,7 @@ func (s *Session) AllDefinitions(cfg *config.Config) (map[string]*servicedef.Ser
 // unknownEnvironment makes the error of an environment that a definition does not have
 // one of usage, with a hint; nil for other errors.
 func unknownEnvironment(err error) error {
-	var unknown *servicedef.UnknownEnvironmentError
+	var unknown *servicedir.UnknownEnvironmentError
 	if !errors.As(err, &unknown) {
 		return nil
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // DeployTarget returns the input of a deploy of "SERVICE[/COMPONENT]", whose
 // definition is in dir.
-func (s *Session) DeployTarget(cfg *config.Config, dir *servicedef.Dir, target string) (workflows.DeployInput, error) {
+func (s *Session) DeployTarget(cfg *config.Config, dir *servicedir.Dir, target string) (workflows.DeployInput, error) {
 	definition, part, err := DefinitionIn(dir, target)
 	if err != nil {
 		return workflows.DeployInput{}, err

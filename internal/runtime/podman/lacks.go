@@ -17,6 +17,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // Lacks returns what this podman, or its host, lacks of what a container's settings ask
@@ -108,9 +109,9 @@ func (l *lacking) capabilities() {
 		return
 	}
 	for _, name := range l.spec.CapAdd {
-		number, known := capabilityNumbers[servicedef.Capability(name)]
+		number, known := capabilityNumbers[linux.Capability(name)]
 		if known && !l.host.may(number) {
-			l.add("cap_add", "leave it out, or let podman's service there have it", "does not have %s itself", servicedef.Capability(name))
+			l.add("cap_add", "leave it out, or let podman's service there have it", "does not have %s itself", linux.Capability(name))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // namespace chooses a namespace: "host", "private", or with a value, "auto".
@@ -34,10 +35,10 @@ type isolation struct {
 
 func (i *isolation) setIsolation(s servicedef.Container) {
 	for _, name := range s.CapAdd {
-		i.CapAdd = append(i.CapAdd, servicedef.Capability(name))
+		i.CapAdd = append(i.CapAdd, linux.Capability(name))
 	}
 	for _, name := range s.CapDrop {
-		i.CapDrop = append(i.CapDrop, servicedef.Capability(name))
+		i.CapDrop = append(i.CapDrop, linux.Capability(name))
 	}
 	i.CapDrop = append(i.CapDrop, withheld(i.CapAdd, i.CapDrop)...)
 	i.NoNewPrivileges = true

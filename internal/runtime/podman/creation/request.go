@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/linux"
 )
 
 // Request is the body of podman's request to create a container, with the fields that
@@ -116,7 +117,7 @@ func (c *Request) setProcess(spec runtime.ContainerSpec) error {
 	s := spec.Container
 	c.Entrypoint, c.WorkDir, c.Groups, c.Init = s.Entrypoint, s.Workdir, s.GroupAdd, s.Init
 	if s.StopSignal != "" {
-		c.StopSignal = servicedef.Signal(s.StopSignal)
+		c.StopSignal = linux.Signal(s.StopSignal)
 	}
 	c.StopTimeout = Seconds(spec.StopTimeout)
 	policy, tries, limited := strings.Cut(spec.Restart, ":")

@@ -1,4 +1,6 @@
-package plan
+// Package publication decides what edges serve of a service, and which of its endpoints a
+// service claims. It is pure, as plan is.
+package publication
 
 import (
 	"slices"
@@ -22,10 +24,33 @@ func Endpoints(definition servicedef.Service) []fleet.Endpoint {
 	return slices.Compact(all)
 }
 
-// Publication returns what edges serve of a service: one route for each endpoint of its
+// Claimant is the first component that claims an endpoint for its service.
+type Claimant struct {
+	Endpoint  fleet.Endpoint
+	Component string
+}
+
+// Claimants returns the claims of a service, each endpoint once, in the order of its
+// definition.
+func Claimants(definition servicedef.Service) []Claimant {
+	var all []Claimant
+	for _, c := range definition.Components {
+		for _, r := range c.Routes {
+			for _, at := range r.Places() {
+				e := endpoint(at)
+				if !slices.ContainsFunc(all, func(other Claimant) bool { return other.Endpoint == e }) {
+					all = append(all, Claimant{e, c.Name})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Routes returns what edges serve of a service: one route for each endpoint of its
 // definition, in their order. Components that share an endpoint serve it together, in
 // the order of the definition. A component that is stopped, or held, has no upstream.
-func Publication(source fleet.PublicationSource) []fleet.EdgeRoute {
+func Routes(source fleet.PublicationSource) []fleet.EdgeRoute {
 	if source.Definition == nil {
 		return nil
 	}
@@ -75,7 +100,7 @@ func (p *publisher) serve(component string, r servicedef.Route, at servicedef.Pl
 		return
 	}
 	route.Upstreams = append(route.Upstreams, upstream)
-	if servicedef.OnlyLocal(p.source.AddressOf(m)) {
+	if OnlyLocal(p.source.AddressOf(m)) {
 		if route.Local == nil {
 			route.Local = map[string]string{}
 		}
@@ -92,7 +117,7 @@ func (p *publisher) upstream(component, route string) (of fleet.Member, address 
 		}
 		for _, held := range m.Routes {
 			if held.Name == route && held.HostPort != 0 {
-				return m, servicedef.HostPort(address, held.HostPort)
+				return m, hostPort(address, held.HostPort)
 			}
 		}
 	}
@@ -131,15 +156,10 @@ func Following(r fleet.Release, definition *servicedef.Service, members []fleet.
 func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
 	for _, m := range source.Members {
 		for _, r := range m.Routes {
-			if servicedef.HostPort(source.AddressOf(m), r.HostPort) == upstream {
+			if hostPort(source.AddressOf(m), r.HostPort) == upstream {
 				return m, true
 			}
 		}
 	}
 	return fleet.Member{}, false
-}
-
-// atEdges reports whether edges serve a route of a component.
-func atEdges(c servicedef.Component) bool {
-	return slices.ContainsFunc(c.Routes, servicedef.Route.AtEdges)
 }

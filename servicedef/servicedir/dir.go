@@ -1,4 +1,5 @@
-package servicedef
+// Package servicedir reads directories of service definitions.
+package servicedir
 
 import (
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/spelling"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -47,10 +50,10 @@ func (e *NoDirError) Error() string { return "the services directory " + e.Dir +
 // Unwrap makes it an fs.ErrNotExist.
 func (e *NoDirError) Unwrap() error { return fs.ErrNotExist }
 
-// ReadDir reads every *.toml file of a directory, valid or not. It ignores hidden
+// Read reads every *.toml file of a directory, valid or not. It ignores hidden
 // files, such as an editor's. If the directory does not exist, the error is a
 // *NoDirError.
-func ReadDir(path string) (*Dir, error) {
+func Read(path string) (*Dir, error) {
 	entries, err := os.ReadDir(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -71,9 +74,9 @@ func ReadDir(path string) (*Dir, error) {
 // Services returns the valid services by name, without those of environments, and the
 // problems of the other files. A name that two files define is a problem of both, and
 // neither is returned.
-func (d *Dir) Services() (map[string]*Service, Errors) {
-	services := map[string]*Service{}
-	var problems Errors
+func (d *Dir) Services() (map[string]*servicedef.Service, servicedef.Errors) {
+	services := map[string]*servicedef.Service{}
+	var problems servicedef.Errors
 	for _, f := range d.files {
 		switch duplicates := d.duplicates(f); {
 		case f.err != nil:
@@ -88,8 +91,8 @@ func (d *Dir) Services() (map[string]*Service, Errors) {
 }
 
 // All returns the valid services, with those of environments, by name.
-func (d *Dir) All() map[string]*Service {
-	services := map[string]*Service{}
+func (d *Dir) All() map[string]*servicedef.Service {
+	services := map[string]*servicedef.Service{}
 	for _, f := range d.files {
 		if f.err != nil || len(d.duplicates(f)) > 0 {
 			continue
@@ -113,8 +116,8 @@ func (d *Dir) EnvironmentsOf(name string) []string {
 
 // Environment returns the valid services of one environment by name. None is an error,
 // which lists the environments that there are.
-func (d *Dir) Environment(environment string) (map[string]*Service, error) {
-	services := map[string]*Service{}
+func (d *Dir) Environment(environment string) (map[string]*servicedef.Service, error) {
+	services := map[string]*servicedef.Service{}
 	var known []string
 	for _, f := range d.files {
 		known = append(known, f.environments()...)
@@ -132,7 +135,7 @@ func (d *Dir) Environment(environment string) (map[string]*Service, error) {
 // Find returns the definition of one service, which may be one in an environment:
 // "shop-staging". If its file is invalid, the error is that file's Errors; if there is no
 // such file, a *NotFoundError.
-func (d *Dir) Find(name string) (*Service, error) {
+func (d *Dir) Find(name string) (*servicedef.Service, error) {
 	f, err := d.find(name)
 	if err != nil {
 		return nil, err
@@ -146,7 +149,7 @@ func (d *Dir) Find(name string) (*Service, error) {
 
 // FindIn returns the definition of one service in an environment; "" is none. The error
 // is one of Find's, or an *UnknownEnvironmentError.
-func (d *Dir) FindIn(name, environment string) (*Service, error) {
+func (d *Dir) FindIn(name, environment string) (*servicedef.Service, error) {
 	if environment == "" {
 		return d.Find(name)
 	}
@@ -198,23 +201,38 @@ func (d *Dir) find(name string) (definitionFile, error) {
 }
 
 // CollisionsOf finds collisions between one service and the other valid services
-// of the directory, as Collisions does. It ignores files that are invalid and
+// of the directory, as collisions.Containers does. It ignores files that are invalid and
 // collisions of the others among themselves.
-func (d *Dir) CollisionsOf(service *Service) error {
-	var problems Errors
+func (d *Dir) CollisionsOf(service *servicedef.Service) error {
+	var problems servicedef.Errors
 	for _, f := range d.files {
 		for _, other := range f.services {
 			if f.err == nil && other.Name != service.Name {
-				problems = append(problems, collisions([]*Service{other, service})...)
+				var found servicedef.Errors
+				_ = errors.As(collisions.Containers([]*servicedef.Service{other, service}), &found) // it returns no other error
+				problems = append(problems, found...)
 			}
 		}
 	}
-	return problems.orNil()
+	return problems.OrNil()
+}
+
+// WithSources returns the directory with the files of the workspace that its valid
+// definitions name, as servicedef.Service.ReadSources does. A definition whose files cannot be read
+// has the problems of that.
+func (d *Dir) WithSources(workspace string) *Dir {
+	read := &Dir{path: d.path, files: slices.Clone(d.files)}
+	for i := range read.files {
+		if f := &read.files[i]; f.err == nil {
+			f.services, f.err = servicedef.ReadAllSources(f.services, workspace)
+		}
+	}
+	return read
 }
 
 // duplicates returns a problem for each service of a file that another file defines too.
-func (d *Dir) duplicates(f definitionFile) Errors {
-	var problems Errors
+func (d *Dir) duplicates(f definitionFile) servicedef.Errors {
+	var problems servicedef.Errors
 	for i, s := range f.services {
 		var others []string
 		for _, other := range d.files {
@@ -230,7 +248,7 @@ func (d *Dir) duplicates(f definitionFile) Errors {
 		if i > 0 {
 			key = overlay.Environment{Name: f.environments()[i-1]}.At()
 		}
-		problems = append(problems, Problem{
+		problems = append(problems, servicedef.Problem{
 			File: f.path, Key: key,
 			Message: fmt.Sprintf("%s also defines service %s", strings.Join(others, " and "), s.Name),
 		})

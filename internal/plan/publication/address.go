@@ -1,4 +1,4 @@
-package servicedef
+package publication
 
 import (
 	"net"
@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// HostPort returns where a port is reached that is published on an address:
+// hostPort returns where a port is reached that is published on an address:
 // "10.0.0.1:23854".
-func HostPort(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
+func hostPort(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
 
 // OnlyLocal reports whether an address of a host leads another host to itself, as those of
 // loopback do.

@@ -1,4 +1,6 @@
-package plan
+// Package exchange finds what services that are deployed together take from one another,
+// and in which order they are then deployed. It is pure, as plan is.
+package exchange
 
 import (
 	"fmt"
@@ -6,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -50,7 +54,7 @@ func between(taker, giver Movement) []Handover {
 	var found []Handover
 	for _, c := range taker.Desired.Components {
 		for _, m := range giver.Release.Members() {
-			for _, thing := range handed(c, taker.Release, m.Component, giver.Release, giver.Desired) {
+			for _, thing := range plan.Handed(c, taker.Release, m.Component, giver.Release, giver.Desired) {
 				found = append(found, Handover{
 					From: giver.Desired.Name + "/" + m.Component, To: taker.Desired.Name + "/" + c.Name, Thing: thing,
 					Giver: giver.Desired.Name, Taker: taker.Desired.Name,
@@ -69,43 +73,21 @@ func claimsBetween(taker, giver Movement) []Handover {
 		return nil
 	}
 	var found []Handover
-	kept := Endpoints(giver.Desired)
-	for _, held := range claimants(*giver.Release.Definition) {
-		if slices.ContainsFunc(kept, held.endpoint.Collides) {
+	kept := publication.Endpoints(giver.Desired)
+	for _, held := range publication.Claimants(*giver.Release.Definition) {
+		if slices.ContainsFunc(kept, held.Endpoint.Collides) {
 			continue
 		}
-		for _, wanted := range claimants(taker.Desired) {
-			if wanted.endpoint.Collides(held.endpoint) {
+		for _, wanted := range publication.Claimants(taker.Desired) {
+			if wanted.Endpoint.Collides(held.Endpoint) {
 				found = append(found, Handover{
-					From: giver.Desired.Name + "/" + held.component, To: taker.Desired.Name + "/" + wanted.component,
-					Thing: wanted.endpoint.String(), Giver: giver.Desired.Name, Taker: taker.Desired.Name, Claim: true,
+					From: giver.Desired.Name + "/" + held.Component, To: taker.Desired.Name + "/" + wanted.Component,
+					Thing: wanted.Endpoint.String(), Giver: giver.Desired.Name, Taker: taker.Desired.Name, Claim: true,
 				})
 			}
 		}
 	}
 	return found
-}
-
-// claimant is the first component that claims an endpoint for its service.
-type claimant struct {
-	endpoint  fleet.Endpoint
-	component string
-}
-
-// claimants returns the claims of a service in the order of its definition.
-func claimants(definition servicedef.Service) []claimant {
-	var all []claimant
-	for _, c := range definition.Components {
-		for _, r := range c.Routes {
-			for _, at := range r.Places() {
-				e := endpoint(at)
-				if !slices.ContainsFunc(all, func(other claimant) bool { return other.endpoint == e }) {
-					all = append(all, claimant{e, c.Name})
-				}
-			}
-		}
-	}
-	return all
 }
 
 // CycleError reports that services take something from one another in a circle, so

@@ -1,4 +1,6 @@
-package plan
+// Package selection finds the components of a release that a caller names, and says why
+// there is none. It is pure, as plan is.
+package selection
 
 import (
 	"fmt"
@@ -12,14 +14,14 @@ import (
 // toRead is what is done to a release whose containers are read.
 const toRead = "read"
 
-// SelectMembers returns the components of a release, or one of them, and the names of all.
-func SelectMembers(release fleet.Release, component string) ([]fleet.Member, []string, error) {
+// Members returns the components of a release, or one of them, and the names of all.
+func Members(release fleet.Release, component string) ([]fleet.Member, []string, error) {
 	service, members := release.Service, release.Members()
 	names, selected, only := []string{}, members, []string(nil)
 	if component != "" {
 		only = []string{component}
 	}
-	if err := RequireComponents(release, toRead, only); err != nil {
+	if err := Require(release, toRead, only); err != nil {
 		return nil, nil, err
 	}
 	if len(members) == 0 {
@@ -34,9 +36,9 @@ func SelectMembers(release fleet.Release, component string) ([]fleet.Member, []s
 	return selected, names, nil
 }
 
-// RequireComponents fails where a service has no release with containers, or
+// Require fails where a service has no release with containers, or
 // where its release lacks one of the components.
-func RequireComponents(release fleet.Release, doing string, components []string) error {
+func Require(release fleet.Release, doing string, components []string) error {
 	service := release.Service
 	switch {
 	case release.Newest == 0:

@@ -1,19 +1,22 @@
-package servicedef
+// Package envvalue is the notation of values of environment variables, which may have secrets
+// in them: "postgres://app:{secret:db|urlencode}@db/app".
+package envvalue
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/names"
 )
 
-// A value of env may have secrets in it: "postgres://app:{secret:db|urlencode}@db/app".
 const (
 	secretMark = "secret:"
 	// URLEncode is the filter that makes a value fit into any part of a URL.
 	URLEncode = "urlencode"
 )
 
-// EnvPart is a part of the value of a variable: a text, or a secret.
-type EnvPart struct {
+// Part is a part of the value of a variable: a text, or a secret.
+type Part struct {
 	Text string
 	// Secret is the name of the secret; "" for a text. URLEncode is set where its value is
 	// encoded for a URL.
@@ -21,12 +24,12 @@ type EnvPart struct {
 	URLEncode bool
 }
 
-// ParseEnvValue returns the parts of the value of a variable. {secret:NAME} stands for the
+// Parse returns the parts of the value of a variable. {secret:NAME} stands for the
 // value of a secret, and {secret:NAME|urlencode} for that value encoded for a URL. Where
 // braces stand before secret:, two of them are one brace: {{secret: is the text {secret:.
 // Any other brace is a text.
-func ParseEnvValue(value string) ([]EnvPart, error) {
-	var parts []EnvPart
+func Parse(value string) ([]Part, error) {
+	var parts []Part
 	var text strings.Builder
 	for {
 		i := strings.Index(value, "{"+secretMark)
@@ -54,33 +57,33 @@ func ParseEnvValue(value string) ([]EnvPart, error) {
 			return nil, err
 		}
 		if text.Len() > 0 {
-			parts = append(parts, EnvPart{Text: text.String()})
+			parts = append(parts, Part{Text: text.String()})
 			text.Reset()
 		}
 		parts, value = append(parts, part), rest
 	}
 	text.WriteString(value)
 	if text.Len() > 0 {
-		parts = append(parts, EnvPart{Text: text.String()})
+		parts = append(parts, Part{Text: text.String()})
 	}
 	return parts, nil
 }
 
 // parseSecretPart reads "NAME" or "NAME|urlencode".
-func parseSecretPart(inner string) (EnvPart, error) {
+func parseSecretPart(inner string) (Part, error) {
 	name, filter, filtered := strings.Cut(inner, "|")
 	switch {
-	case !objectName().MatchString(name):
-		return EnvPart{}, fmt.Errorf("must name a secret in {%s…}, such as {%sdb}, not %q", secretMark, secretMark, name)
+	case !names.IsObject(name):
+		return Part{}, fmt.Errorf("must name a secret in {%s…}, such as {%sdb}, not %q", secretMark, secretMark, name)
 	case filtered && filter != URLEncode:
-		return EnvPart{}, fmt.Errorf("has the filter %q after %s, and the only one is %s", filter, name, URLEncode)
+		return Part{}, fmt.Errorf("has the filter %q after %s, and the only one is %s", filter, name, URLEncode)
 	}
-	return EnvPart{Secret: name, URLEncode: filtered}, nil
+	return Part{Secret: name, URLEncode: filtered}, nil
 }
 
-// EscapeEnvValue returns the value in which a text has no secrets: ParseEnvValue gives the
+// Escape returns the value in which a text has no secrets: Parse gives the
 // text back.
-func EscapeEnvValue(text string) string {
+func Escape(text string) string {
 	var b strings.Builder
 	for {
 		i := strings.Index(text, "{"+secretMark)
@@ -96,11 +99,11 @@ func EscapeEnvValue(text string) string {
 	}
 }
 
-// envSecrets returns the names of the secrets in the values of variables.
-func envSecrets(env map[string]string) []string {
+// Secrets returns the names of the secrets in the values of variables.
+func Secrets(env map[string]string) []string {
 	var names []string
 	for _, value := range env {
-		parts, _ := ParseEnvValue(value) // the rules refuse a value that cannot be read
+		parts, _ := Parse(value) // the rules refuse a value that cannot be read
 		for _, part := range parts {
 			if part.Secret != "" {
 				names = append(names, part.Secret)
@@ -110,12 +113,12 @@ func envSecrets(env map[string]string) []string {
 	return names
 }
 
-// PlainEnv divides variables into those whose values have no secrets, as a container gets
+// Plain divides variables into those whose values have no secrets, as a container gets
 // them, and the parts of the others.
-func PlainEnv(env map[string]string) (plain map[string]string, composed map[string][]EnvPart) {
+func Plain(env map[string]string) (plain map[string]string, composed map[string][]Part) {
 	plain = make(map[string]string, len(env))
 	for name, value := range env {
-		parts, err := ParseEnvValue(value)
+		parts, err := Parse(value)
 		if err != nil { // of a definition before there were such values
 			plain[name] = value
 			continue
@@ -128,14 +131,14 @@ func PlainEnv(env map[string]string) (plain map[string]string, composed map[stri
 			continue
 		}
 		if composed == nil {
-			composed = map[string][]EnvPart{}
+			composed = map[string][]Part{}
 		}
 		composed[name] = parts
 	}
 	return plain, composed
 }
 
-func hasSecret(parts []EnvPart) bool {
+func hasSecret(parts []Part) bool {
 	for _, part := range parts {
 		if part.Secret != "" {
 			return true
@@ -144,8 +147,8 @@ func hasSecret(parts []EnvPart) bool {
 	return false
 }
 
-// ComposeEnv puts a value together. Value returns that of a secret, which may be any text.
-func ComposeEnv(parts []EnvPart, value func(secret string) string) string {
+// Compose puts a value together. Value returns that of a secret, which may be any text.
+func Compose(parts []Part, value func(secret string) string) string {
 	var text strings.Builder
 	for _, part := range parts {
 		switch {

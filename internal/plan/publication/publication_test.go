@@ -1,4 +1,4 @@
-package plan_test
+package publication_test
 
 import (
 	"testing"
@@ -6,9 +6,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/publication"
 	"github.com/metacircular/mcp/servicedef"
 )
+
+// shop is a service of two components on one node.
+func shop() servicedef.Service {
+	return servicedef.Service{
+		Name: "shop", Node: "rift", Active: true,
+		Components: []servicedef.Component{
+			{Name: "api", Node: "rift", Image: "r.example/api:v1", Order: servicedef.StartFirst,
+				Routes: []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}},
+			{Name: "web", Node: "rift", Image: "r.example/web:v1", Order: servicedef.StartFirst, DependsOn: []string{"api"}},
+		},
+	}
+}
 
 // market has a site of two components behind one endpoint, an interface below a path,
 // two routes of l4, and one that edges do not serve.
@@ -69,14 +81,14 @@ var (
 
 func TestEndpointsAreInOrderAndEachOnce(t *testing.T) {
 	want := []fleet.Endpoint{marketLog, marketSQL, marketOld, marketWild, marketTLS, marketSite, marketAPI, marketRedirect}
-	require.Equal(t, want, plan.Endpoints(market()))
+	require.Equal(t, want, publication.Endpoints(market()))
 	stopped := market()
 	stopped.Active = false
-	require.Equal(t, want, plan.Endpoints(stopped), "a stopped service keeps its claims")
-	require.Empty(t, plan.Endpoints(shop()), "no edge serves a route without a hostname")
+	require.Equal(t, want, publication.Endpoints(stopped), "a stopped service keeps its claims")
+	require.Empty(t, publication.Endpoints(shop()), "no edge serves a route without a hostname")
 	recorded := shop()
 	recorded.Components[0].Routes[0].Hostname = servicedef.Hostnames{"Shop.Example"}
-	require.Equal(t, []fleet.Endpoint{{Port: 8443, Protocol: "tcp", Hostname: "shop.example"}}, plan.Endpoints(recorded))
+	require.Equal(t, []fleet.Endpoint{{Port: 8443, Protocol: "tcp", Hostname: "shop.example"}}, publication.Endpoints(recorded))
 }
 
 func TestPublication(t *testing.T) {
@@ -98,7 +110,7 @@ func TestPublication(t *testing.T) {
 			Strip: true, H2C: true, BasicAuth: map[string]string{"ann": "$2y$10$hash"}, Allow: []string{"10.0.0.0/8"},
 		},
 		{Endpoint: marketRedirect, Components: []string{"web", "web-two"}, Name: "http", Redirect: "market.example"},
-	}, plan.Publication(published()))
+	}, publication.Routes(published()))
 }
 
 func TestPublicationOfWhatDoesNotRun(t *testing.T) {
@@ -169,7 +181,7 @@ func TestPublicationOfWhatDoesNotRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			source, found := published(), routes{}
 			test.change(&source)
-			for _, r := range plan.Publication(source) {
+			for _, r := range publication.Routes(source) {
 				found[r.Endpoint] = r
 			}
 			test.check(t, found)
@@ -183,7 +195,7 @@ func TestWhatAnEdgeOfAnotherHostCannotReach(t *testing.T) {
 	source := published()
 	source.Addresses = map[string]string{"rift": "127.0.0.1", "orion": "10.0.0.2"}
 	source.Machines = map[string]string{"rift": "r", "orion": "o"}
-	p := fleet.Publication{Service: "market", Version: 1, Routes: plan.Publication(source)}
+	p := fleet.Publication{Service: "market", Version: 1, Routes: publication.Routes(source)}
 	site := func(p fleet.Publication) fleet.EdgeRoute {
 		for _, r := range p.Routes {
 			if r.Endpoint == marketSite {
@@ -208,7 +220,7 @@ func TestWhatAnEdgeOfAnotherHostCannotReach(t *testing.T) {
 	require.Len(t, unreachable, 3)
 
 	source.Machines = nil
-	p.Routes = plan.Publication(source)
+	p.Routes = publication.Routes(source)
 	unknown, _ := p.From(fleet.Machine{})
 	require.Equal(t, []string{"10.0.0.2:10006"}, site(unknown).Upstreams, "two that are not known are not one")
 }

@@ -1,4 +1,4 @@
-package servicedef_test
+package servicedir_test
 
 import (
 	"io/fs"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
 // definition returns a valid definition of one component.
@@ -28,9 +29,9 @@ func directory(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func read(t *testing.T, dir string) *servicedef.Dir {
+func read(t *testing.T, dir string) *servicedir.Dir {
 	t.Helper()
-	d, err := servicedef.ReadDir(dir)
+	d, err := servicedir.Read(dir)
 	require.NoError(t, err)
 	return d
 }
@@ -61,7 +62,7 @@ func TestADirectoryGivesTheValidServicesAndTheProblems(t *testing.T) {
 }
 
 func TestADirectoryThatDoesNotExist(t *testing.T) {
-	_, err := servicedef.ReadDir("/does/not/exist")
+	_, err := servicedir.Read("/does/not/exist")
 	require.EqualError(t, err, "the services directory /does/not/exist does not exist")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
@@ -96,9 +97,9 @@ func TestFind(t *testing.T) {
 	})
 	t.Run("a service that is not there", func(t *testing.T) {
 		_, err := read(t, dir).Find("shpo")
-		var unknown *servicedef.NotFoundError
+		var unknown *servicedir.NotFoundError
 		require.ErrorAs(t, err, &unknown)
-		require.Equal(t, &servicedef.NotFoundError{
+		require.Equal(t, &servicedir.NotFoundError{
 			Name: "shpo", Dir: dir, Nearest: []string{"shop"}, Unreadable: []string{"broken.toml"},
 		}, unknown)
 		require.EqualError(t, err, "no file in "+dir+" defines service shpo (broken.toml cannot be read)")
@@ -108,14 +109,36 @@ func TestFind(t *testing.T) {
 			"blogg": {"blog"}, "gblo": {"blog"}, "Blog": {"blog"}, "b": nil, "web": nil, "blog-of-others": nil,
 		} {
 			_, err := read(t, dir).Find(slip)
-			var unknown *servicedef.NotFoundError
+			var unknown *servicedir.NotFoundError
 			require.ErrorAs(t, err, &unknown)
 			require.Equal(t, want, unknown.Nearest, slip)
 		}
 	})
 	t.Run("the name of a file of another service", func(t *testing.T) {
 		_, err := read(t, dir).Find("notes")
-		var unknown *servicedef.NotFoundError
+		var unknown *servicedir.NotFoundError
 		require.ErrorAs(t, err, &unknown)
 	})
+}
+
+func TestCollisionsOfOneService(t *testing.T) {
+	dir := directory(t, map[string]string{
+		"a.toml":      definition("a", "b"),
+		"ab.toml":     definition("a-b", "a-b"),
+		"x.toml":      definition("x", "y-z"),
+		"xy.toml":     definition("x-y", "z"),
+		"broken.toml": "name = ",
+		"alone.toml":  definition("alone", "web"),
+	})
+	for name, want := range map[string]string{"a": "service a-b", "a-b": "service a ", "alone": ""} {
+		s, err := read(t, dir).Find(name)
+		require.NoError(t, err)
+		if err = read(t, dir).CollisionsOf(s); want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "x-y")
+		require.Regexp(t, `^\S+/ab?\.toml:4: components\[0\]\.name: .* \(\S+/ab?\.toml:4\)$`, err.Error())
+	}
 }

@@ -1,4 +1,4 @@
-package servicedef_test
+package collisions_test
 
 import (
 	"testing"
@@ -6,7 +6,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/collisions"
 )
+
+// definition returns a valid definition of one component.
+func definition(service, component string) string {
+	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
+}
 
 func TestCollisions(t *testing.T) {
 	load := func(text, file string) *servicedef.Service {
@@ -16,37 +22,15 @@ func TestCollisions(t *testing.T) {
 	}
 	a := load(definition("a", "b"), "a.toml")
 	ab := load(definition("a-b", "a-b"), "ab.toml")
-	require.EqualError(t, servicedef.Collisions([]*servicedef.Service{a, ab}),
+	require.EqualError(t, collisions.Containers([]*servicedef.Service{a, ab}),
 		"ab.toml: components[0].name: component a-b of service a-b makes a container a-b on node rift, and so does component b of service a (a.toml)")
-	require.NoError(t, servicedef.Collisions([]*servicedef.Service{a, load(definition("b", "a"), "b.toml")}))
+	require.NoError(t, collisions.Containers([]*servicedef.Service{a, load(definition("b", "a"), "b.toml")}))
 	ab.Components[0].Node = "orion"
-	require.NoError(t, servicedef.Collisions([]*servicedef.Service{a, ab}), "on another node")
+	require.NoError(t, collisions.Containers([]*servicedef.Service{a, ab}), "on another node")
 
 	within := load(definition("a", "b"), "")
 	within.Components = append(within.Components, within.Components[0])
-	require.ErrorContains(t, servicedef.Collisions([]*servicedef.Service{within}), "component b of service a makes a container a-b")
-}
-
-func TestCollisionsOfOneService(t *testing.T) {
-	dir := directory(t, map[string]string{
-		"a.toml":      definition("a", "b"),
-		"ab.toml":     definition("a-b", "a-b"),
-		"x.toml":      definition("x", "y-z"),
-		"xy.toml":     definition("x-y", "z"),
-		"broken.toml": "name = ",
-		"alone.toml":  definition("alone", "web"),
-	})
-	for name, want := range map[string]string{"a": "service a-b", "a-b": "service a ", "alone": ""} {
-		s, err := read(t, dir).Find(name)
-		require.NoError(t, err)
-		if err = read(t, dir).CollisionsOf(s); want == "" {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorContains(t, err, want)
-		require.NotContains(t, err.Error(), "x-y")
-		require.Regexp(t, `^\S+/ab?\.toml:4: components\[0\]\.name: .* \(\S+/ab?\.toml:4\)$`, err.Error())
-	}
+	require.ErrorContains(t, collisions.Containers([]*servicedef.Service{within}), "component b of service a makes a container a-b")
 }
 
 func TestPortCollisionsAreBetweenServicesOfOneNode(t *testing.T) {
@@ -63,7 +47,7 @@ func TestPortCollisionsAreBetweenServicesOfOneNode(t *testing.T) {
 		"another node":                      {service("blog", "orion", "80:80"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := servicedef.PortCollisions([]*servicedef.Service{shop, test.other})
+			err := collisions.Ports([]*servicedef.Service{shop, test.other})
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -103,7 +87,7 @@ func TestEndpointCollisionsAreBetweenServices(t *testing.T) {
 		"no edge":            {[]servicedef.Route{{Name: "sql", Port: 5432, Mode: "l4"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := servicedef.EndpointCollisions([]*servicedef.Service{shop, service("blog", test.routes...)})
+			err := collisions.Endpoints([]*servicedef.Service{shop, service("blog", test.routes...)})
 			var found servicedef.Errors
 			if test.want == nil {
 				require.NoError(t, err)

@@ -1,16 +1,20 @@
-package plan
+// Package adoption decides which containers that mcp did not create become components of
+// a service: unchanged, where they run. It is pure, as plan is.
+package adoption
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// AdoptInput is everything that an adoption depends on.
-type AdoptInput struct {
+// Input is everything that an adoption depends on.
+type Input struct {
 	Desired servicedef.Service
 	Release fleet.Release
 	// Deployment is the number of the deployment that adopts, and Run its run.
@@ -51,11 +55,11 @@ type Adoption struct {
 	Nodes []string `json:"nodes"`
 }
 
-// Adopt matches the containers that run with the components of a definition,
+// Make matches the containers that run with the components of a definition,
 // by their names. A container is adopted unchanged: on the node where it runs, with
 // its image and its ports.
-func Adopt(in AdoptInput) Adoption {
-	a := adopter{AdoptInput: in, candidates: map[string][]located{}, managed: map[string]bool{}}
+func Make(in Input) Adoption {
+	a := adopter{Input: in, candidates: map[string][]located{}, managed: map[string]bool{}}
 	a.Services = append(slices.Clone(in.Services), in.Desired.Name)
 	a.result = Adoption{
 		Service: in.Desired.Name, Adopted: []fleet.Adopted{}, Members: in.Release.Members(), Ports: map[string][]servicedef.Port{},
@@ -74,7 +78,7 @@ func Adopt(in AdoptInput) Adoption {
 }
 
 type adopter struct {
-	AdoptInput
+	Input
 	result Adoption
 	// candidates are, by component, the containers that have its name and are not of
 	// the release.
@@ -176,7 +180,7 @@ func (a *adopter) take(c servicedef.Component, container located) servicedef.Com
 	}
 	c.Node = container.node
 	routes := publishedAs(&c, container.Ports)
-	spec := SpecHash(c, digest)
+	spec := plan.SpecHash(c, digest)
 	a.result.Adopted = append(a.result.Adopted, fleet.Adopted{
 		ID: container.ID, Node: container.node, Service: a.Desired.Name, Component: c.Name, Deployment: a.Deployment, Run: a.Run, Spec: spec,
 	})
@@ -196,6 +200,13 @@ func (a *adopter) define(components []servicedef.Component) {
 	for _, c := range components {
 		names = append(names, c.Name)
 	}
-	a.result.Definition = Merge(a.Release.Definition, defined, names)
+	a.result.Definition = plan.Merge(a.Release.Definition, defined, names)
 	a.result.Definition.Active = true // it runs
+}
+
+// sortedNodes returns the names of nodes, sorted; an empty list where there is none.
+func sortedNodes(nodes map[string][]fleet.Container) []string {
+	names := slices.AppendSeq([]string{}, maps.Keys(nodes))
+	slices.Sort(names)
+	return names
 }

@@ -1,4 +1,4 @@
-package plan_test
+package adoption_test
 
 import (
 	"strings"
@@ -9,8 +9,14 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/adoption"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
+)
+
+const (
+	oldDigest = "sha256:old"
+	newDigest = "sha256:new"
 )
 
 // candidate is a container that runs and bears no label.
@@ -21,8 +27,8 @@ func candidate(name, image string, ports ...servicedef.Port) fleet.Container {
 }
 
 // adoptable is a service of two components, and the node that runs both.
-func adoptable() plan.AdoptInput {
-	return plan.AdoptInput{
+func adoptable() adoption.Input {
+	return adoption.Input{
 		Desired: servicedef.Service{Name: "shop", Node: "rift", Active: true, Components: []servicedef.Component{
 			{Name: "shop", Node: "rift", Image: "r.example/shop:v1"},
 			{Name: "api", Node: "rift", Image: "r.example/api:v1"},
@@ -39,61 +45,61 @@ func adoptable() plan.AdoptInput {
 func TestAdoptMatchesByName(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(in *plan.AdoptInput)
+		change func(in *adoption.Input)
 		// adopted are component=container ids; the others are joined.
 		adopted, absent, managed, left, problems string
 	}{
-		{name: "both", change: func(*plan.AdoptInput) {}, adopted: "shop=id-shop api=id-shop-api"},
-		{name: "one is absent", adopted: "api=id-shop-api", absent: "shop", change: func(in *plan.AdoptInput) {
+		{name: "both", change: func(*adoption.Input) {}, adopted: "shop=id-shop api=id-shop-api"},
+		{name: "one is absent", adopted: "api=id-shop-api", absent: "shop", change: func(in *adoption.Input) {
 			in.Nodes["rift"] = in.Nodes["rift"][1:]
 		}},
-		{name: "none", absent: "shop api", change: func(in *plan.AdoptInput) { in.Nodes["rift"] = nil }},
-		{name: "one is on another node", adopted: "shop=id-shop api=id-shop-api", change: func(in *plan.AdoptInput) {
+		{name: "none", absent: "shop api", change: func(in *adoption.Input) { in.Nodes["rift"] = nil }},
+		{name: "one is on another node", adopted: "shop=id-shop api=id-shop-api", change: func(in *adoption.Input) {
 			in.Nodes["orion"], in.Nodes["rift"] = in.Nodes["rift"][1:2], in.Nodes["rift"][:1]
 		}},
 		{
 			name: "two candidates", adopted: "shop=id-shop", problems: "component api could be container shop-api on orion or container shop-api on rift",
-			change: func(in *plan.AdoptInput) { in.Nodes["orion"] = in.Nodes["rift"][1:2] },
+			change: func(in *adoption.Input) { in.Nodes["orion"] = in.Nodes["rift"][1:2] },
 		},
 		{
 			name: "one does not run", adopted: "shop=id-shop", problems: "container shop-api on rift does not run: start it, or remove it",
-			change: func(in *plan.AdoptInput) { in.Nodes["rift"][1].Running = false },
+			change: func(in *adoption.Input) { in.Nodes["rift"][1].Running = false },
 		},
 		{
 			name: "one is another service's", adopted: "shop=id-shop", problems: "container shop-api on rift belongs to service blog",
-			change: func(in *plan.AdoptInput) { in.Nodes["rift"][1].Service = "blog" },
+			change: func(in *adoption.Input) { in.Nodes["rift"][1].Service = "blog" },
 		},
 		{
 			name: "one is a leftover of mcp's", adopted: "shop=id-shop",
 			problems: "container shop-api on rift is not the release's, though mcp has made it: mcp deploy shop repairs that",
-			change: func(in *plan.AdoptInput) {
+			change: func(in *adoption.Input) {
 				in.Nodes["rift"][1].Service, in.Nodes["rift"][1].Component, in.Nodes["rift"][1].Deployment = "shop", "api", 2
 			},
 		},
 		{
 			name: "a name that no rule explains", adopted: "shop=id-shop api=id-shop-api",
 			left: "container shop-worker on rift: the definition has no component worker",
-			change: func(in *plan.AdoptInput) {
+			change: func(in *adoption.Input) {
 				in.Nodes["rift"] = append(in.Nodes["rift"], candidate("shop-worker", "x"), candidate("shop-admin-web", "x"), candidate("shopping", "x"))
 			},
 		},
-		{name: "mcp runs one already", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
+		{name: "mcp runs one already", adopted: "shop=id-shop", managed: "api", change: func(in *adoption.Input) {
 			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
 			c := &in.Nodes["rift"][1]
 			c.Service, c.Component, c.Deployment = "shop", "api", 2
 		}},
-		{name: "one was adopted before", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
+		{name: "one was adopted before", adopted: "shop=id-shop", managed: "api", change: func(in *adoption.Input) {
 			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
 			in.Release.Adopted = []fleet.Adopted{{ID: "id-shop-api", Node: "rift", Service: "shop", Component: "api", Deployment: 2}}
 		}},
-		{name: "one took the place of the release's", adopted: "shop=id-shop api=id-shop-api", change: func(in *plan.AdoptInput) {
+		{name: "one took the place of the release's", adopted: "shop=id-shop api=id-shop-api", change: func(in *adoption.Input) {
 			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := adoptable()
 			test.change(&in)
-			got := plan.Adopt(in)
+			got := adoption.Make(in)
 			var adopted []string
 			for _, a := range got.Adopted {
 				adopted = append(adopted, a.Component+"="+a.ID)
@@ -108,7 +114,7 @@ func TestAdoptMatchesByName(t *testing.T) {
 }
 
 // after is the plan of a deploy of a definition after an adoption.
-func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string {
+func after(t *testing.T, in adoption.Input, a adoption.Adoption) map[string]string {
 	t.Helper()
 	release := fleet.Release{Service: "shop", Number: 4, Newest: 4, Active: true, Definition: &a.Definition, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	nodes := map[string]plan.Node{"rift": {Reachable: true}}
@@ -183,7 +189,7 @@ func TestThePlanAfterAnAdoptionShowsWhatDiffersFromTheDefinition(t *testing.T) {
 			in := adoptable()
 			in.Digests = map[string]string{"r.example/api:v1": oldDigest}
 			test.change(&in.Desired.Components[1], &in.Nodes["rift"][1])
-			a := plan.Adopt(in)
+			a := adoption.Make(in)
 			require.Equal(t, map[string]string{"shop": "keep", "api": test.want}, after(t, in, a))
 			if test.routes == nil {
 				return
@@ -202,18 +208,18 @@ func TestThePlanAfterAnAdoptionShowsWhatDiffersFromTheDefinition(t *testing.T) {
 	t.Run("its node", func(t *testing.T) {
 		in := adoptable()
 		in.Nodes["orion"], in.Nodes["rift"] = in.Nodes["rift"][1:2], in.Nodes["rift"][:1]
-		require.Equal(t, map[string]string{"shop": "keep", "api": "replace node"}, after(t, in, plan.Adopt(in)))
+		require.Equal(t, map[string]string{"shop": "keep", "api": "replace node"}, after(t, in, adoption.Make(in)))
 	})
 	t.Run("a component is absent", func(t *testing.T) {
 		in := adoptable()
 		in.Nodes["rift"] = in.Nodes["rift"][:1]
-		require.Equal(t, map[string]string{"shop": "keep", "api": "create component"}, after(t, in, plan.Adopt(in)))
+		require.Equal(t, map[string]string{"shop": "keep", "api": "create component"}, after(t, in, adoption.Make(in)))
 	})
 }
 
 func TestAnAdoptedContainerIsRecognisedByItsID(t *testing.T) {
 	in := adoptable()
-	a := plan.Adopt(in)
+	a := adoption.Make(in)
 	release := fleet.Release{Service: "shop", Number: 4, Active: true, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	for _, m := range a.Members {
 		release.Components[m.Component] = m

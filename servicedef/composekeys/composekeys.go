@@ -1,7 +1,7 @@
-package servicedef
+// Package composekeys relates the keys of a definition to those of a Compose file.
+package composekeys
 
 import (
-	"reflect"
 	"strings"
 )
 
@@ -35,9 +35,9 @@ var composeKeys = map[string]string{
 // ownTables are tables of which Compose has no key.
 var ownTables = []string{"routes.", "steps."}
 
-// ComposeKey returns the name that Compose has for a key of a component or, after
+// Of returns the name that Compose has for a key of a component or, after
 // "service.", of a service: "working_dir" for "workdir"; "" if Compose has no such key.
-func ComposeKey(key string) string {
+func Of(key string) string {
 	if name, differs := composeKeys[key]; differs {
 		return name
 	}
@@ -49,8 +49,8 @@ func ComposeKey(key string) string {
 	return strings.TrimPrefix(key, "service.")
 }
 
-// ofCompose returns the key of mcp for a name of Compose; "" if there is none.
-func ofCompose(name string, known []string) string {
+// Ours returns the key of mcp, one of known, for a name of Compose; "" if there is none.
+func Ours(name string, known []string) string {
 	for _, key := range known {
 		if composeKeys[key] == name && name != "" {
 			return key
@@ -79,12 +79,3 @@ var instead = map[string]string{
 // Instead returns what to do in place of a key of Compose that a component has not; "" if
 // there is nothing to say.
 func Instead(name string) string { return instead[name] }
-
-// ofOthers is the end of the message on an unknown key that other tools have.
-func ofOthers(name string, table reflect.Type) string {
-	of := table == reflect.TypeFor[Component]() || name == "replicas" && table == reflect.TypeFor[Service]()
-	if text := instead[name]; of && text != "" {
-		return ": " + text
-	}
-	return ""
-}

@@ -1,4 +1,5 @@
-package servicedef
+// Package linux has the names and limits of Linux that settings of a container may have.
+package linux
 
 import (
 	"slices"
@@ -52,17 +53,17 @@ func Signal(text string) int {
 // KnownSignal reports whether a text names a signal of Linux.
 func KnownSignal(text string) bool { return Signal(text) != 0 }
 
-// ulimits are Linux's limits of processes, from setrlimit(2).
-var ulimits = []string{
+// Ulimits are Linux's limits of processes, from setrlimit(2).
+var Ulimits = []string{
 	"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
 	"rttime", "sigpending", "stack", "as",
 }
 
-// maxPids is PID_MAX_LIMIT of Linux's linux/threads.h.
-const maxPids = 4 << 20
+// MaxPids is PID_MAX_LIMIT of Linux's linux/threads.h.
+const MaxPids = 4 << 20
 
-// capabilities are Linux's, from linux/capability.h.
-var capabilities = []string{
+// Capabilities are the names of Linux's, from linux/capability.h, without "CAP_".
+var Capabilities = []string{
 	"AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE",
 	"DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN",
 	"MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID",
@@ -70,14 +71,14 @@ var capabilities = []string{
 	"SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
 }
 
-// allCapabilities stands for every capability.
-const allCapabilities = "ALL"
+// AllCapabilities stands for every capability.
+const AllCapabilities = "ALL"
 
 // Capability returns the name of a capability as Linux has it, "CAP_NET_RAW" for
 // "net_raw", or "ALL".
 func Capability(name string) string {
 	name = strings.TrimPrefix(strings.ToUpper(name), "CAP_")
-	if name == allCapabilities {
+	if name == AllCapabilities {
 		return name
 	}
 	return "CAP_" + name
@@ -86,14 +87,18 @@ func Capability(name string) string {
 // KnownCapability reports whether a name is that of a capability of Linux, or ALL.
 func KnownCapability(name string) bool {
 	name = Capability(name)
-	return name == allCapabilities || slices.Contains(capabilities, strings.TrimPrefix(name, "CAP_"))
+	return name == AllCapabilities || slices.Contains(Capabilities, strings.TrimPrefix(name, "CAP_"))
 }
 
-// ipcSysctls are settings of the kernel that belong to a namespace of IPC.
-var ipcSysctls = []string{
+// IPCSysctls are settings of the kernel that belong to a namespace of IPC.
+var IPCSysctls = []string{
 	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
 	"kernel.shm_rmid_forced",
 }
 
-// longestUTSName is Linux's limit, __NEW_UTS_LEN.
-const longestUTSName = 64
+// MaxHostname is Linux's limit of the bytes of a hostname, __NEW_UTS_LEN.
+const MaxHostname = 64
+
+// MaxVariable is Linux's limit of bytes of an argument or a variable of a program,
+// MAX_ARG_STRLEN in its linux/binfmts.h, less the NUL at the end.
+const MaxVariable = 128<<10 - 1

@@ -1,4 +1,5 @@
-package servicedef
+// Package collisions finds what several services cannot have at the same time.
+package collisions
 
 import (
 	"fmt"
@@ -7,26 +8,26 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/keypath"
 	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
-// Collisions finds containers of the same name on one node, within a service or
+// Containers finds containers of the same name on one node, within a service or
 // across several: component b of service a and service a-b both make "a-b". The
-// error is an Errors; each problem is reported at the later of the two.
-func Collisions(services []*Service) error { return collisions(services).orNil() }
-
-func collisions(services []*Service) Errors {
+// error is a servicedef.Errors; each problem is reported at the later of the two.
+func Containers(services []*servicedef.Service) error {
 	type place struct{ node, container string }
 	type holder struct {
-		service *Service
+		service *servicedef.Service
 		index   int
 	}
 	held := map[place]holder{}
-	var problems Errors
+	var problems servicedef.Errors
 	for _, s := range services {
 		for i, c := range s.Components {
-			at := place{c.Node, ContainerNameFor(s.Name, c.Name)}
+			at := place{c.Node, servicedef.ContainerNameFor(s.Name, c.Name)}
 			if other, taken := held[at]; taken {
 				key := componentKey(i, "name")
 				problems = append(problems, problemAt(s, key, "component %s of service %s makes a container %s on node %s, and so does component %s of service %s%s",
@@ -37,18 +38,18 @@ func collisions(services []*Service) Errors {
 			held[at] = holder{s, i}
 		}
 	}
-	return problems
+	return problems.OrNil()
 }
 
 // problemAt is a problem with a key of a service, at the place that it has in its file.
-func problemAt(s *Service, key, format string, args ...any) Problem {
-	p := Problem{File: s.File, Message: fmt.Sprintf(format, args...)}
+func problemAt(s *servicedef.Service, key, format string, args ...any) servicedef.Problem {
+	p := servicedef.Problem{File: s.File, Message: fmt.Sprintf(format, args...)}
 	p.Line, p.Key = placeIn(s, key)
 	return p
 }
 
 // inFile returns " (shop.toml:7)", or "" without a file.
-func inFile(s *Service, key string) string {
+func inFile(s *servicedef.Service, key string) string {
 	if s.File == "" {
 		return ""
 	}
@@ -62,7 +63,7 @@ func inFile(s *Service, key string) string {
 // below that of an environment if the service is one in it. The line is 0 if the file
 // cannot be read. A Service does not carry its lines, and collisions are rare enough to
 // read the file again.
-func placeIn(s *Service, key string) (int, string) {
+func placeIn(s *servicedef.Service, key string) (int, string) {
 	text, err := os.ReadFile(s.File)
 	if err != nil {
 		return 0, key
@@ -78,23 +79,27 @@ func placeIn(s *Service, key string) (int, string) {
 	return lines.Of(text).Line(key), key
 }
 
-// PortCollisions finds host ports that components of two services name on one node.
-// Such services cannot both be deployed. The error is an Errors; each problem is
-// reported at the later of the two.
-func PortCollisions(services []*Service) error {
-	held := map[hostPlace]*Service{}
-	var problems Errors
+// Ports finds host ports that components of two services name on one node.
+// Such services cannot both be deployed. The error is a servicedef.Errors; each problem
+// is reported at the later of the two.
+func Ports(services []*servicedef.Service) error {
+	type place struct {
+		node, protocol string
+		port           int
+	}
+	held := map[place]*servicedef.Service{}
+	var problems servicedef.Errors
 	for _, s := range services {
 		for i, c := range s.Components {
 			for j, text := range c.Ports {
-				ports, _ := parsePort(text) // Parse has refused what is not well formed
+				ports, _ := servicedef.ParsePorts([]string{text}) // Parse has refused what is not well formed
 				for _, p := range ports {
-					at := hostPlace{c.Node, p.Protocol, p.Host}
+					at := place{c.Node, p.Protocol, p.Host}
 					other := held[at]
 					if held[at] = s; other == nil || other == s {
 						continue
 					}
-					key := elementKey(componentKey(i, "ports"), j)
+					key := keypath.Element(componentKey(i, "ports"), j)
 					problems = append(problems, problemAt(s, key, "host port %d/%s on node %s is taken by service %s%s",
 						p.Host, p.Protocol, c.Node, other.Name, inFile(other, "")))
 					break // one problem is enough for a range
@@ -102,28 +107,28 @@ func PortCollisions(services []*Service) error {
 			}
 		}
 	}
-	return problems.orNil()
+	return problems.OrNil()
 }
 
-// EndpointCollisions finds endpoints of the edges that two services claim. Such services
-// cannot both be deployed. The error is an Errors; each problem is reported at the later
-// of the two.
-func EndpointCollisions(services []*Service) error {
+// Endpoints finds endpoints of the edges that two services claim. Such services
+// cannot both be deployed. The error is a servicedef.Errors; each problem is reported at
+// the later of the two.
+func Endpoints(services []*servicedef.Service) error {
 	type name struct {
 		hostname string
 		port     int
 	}
 	type holder struct {
-		Place
-		service *Service
+		servicedef.Place
+		service *servicedef.Service
 		key     string
 	}
 	held := map[name][]holder{}
-	var problems Errors
+	var problems servicedef.Errors
 	for _, s := range services {
 		for i, c := range s.Components {
 			for j, route := range c.Routes {
-				key := elementKey(componentKey(i, "routes"), j)
+				key := keypath.Element(componentKey(i, "routes"), j)
 				for _, at := range route.Places() {
 					name := name{at.Hostname, at.Port}
 					k := slices.IndexFunc(held[name], func(h holder) bool { return h.service != s && h.Collides(at) })
@@ -137,5 +142,10 @@ func EndpointCollisions(services []*Service) error {
 			}
 		}
 	}
-	return problems.orNil()
+	return problems.OrNil()
+}
+
+// componentKey returns the key of a field of the component with that index.
+func componentKey(i int, field string) string {
+	return keypath.Join(keypath.Element("components", i), field)
 }

@@ -1,4 +1,6 @@
-package plan
+// Package versions decides which versions of its own secrets a service has. It is pure, as
+// plan is.
+package versions
 
 import (
 	"slices"
@@ -7,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// NewestSecrets returns the service with the newest versions of its own secrets, for the
+// Newest returns the service with the newest versions of its own secrets, for the
 // chosen components and the steps that run; the others keep theirs.
-func NewestSecrets(s servicedef.Service, release fleet.Release, chosen func(component string) bool) servicedef.Service {
+func Newest(s servicedef.Service, release fleet.Release, chosen func(component string) bool) servicedef.Service {
 	if len(release.Secrets) == 0 && !s.HasSecrets() {
 		return s
 	}
@@ -38,9 +40,9 @@ func newest(s servicedef.Service, release fleet.Release, names []string) service
 	return versions
 }
 
-// RotatedSecret returns the release's definition with the newest version of one secret,
+// Rotated returns the release's definition with the newest version of one secret,
 // and the names of the components that have it: none where that changes nothing.
-func RotatedSecret(release fleet.Release, secret string) (definition servicedef.Service, components []string) {
+func Rotated(release fleet.Release, secret string) (definition servicedef.Service, components []string) {
 	definition = release.Definition.WithSecrets(func(user string, has servicedef.SecretVersions, names []string) servicedef.SecretVersions {
 		versions := servicedef.SecretVersions{}
 		for reference, v := range has {
