@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // Push copies a local image, or a list of images, to its image registry. The digest there may differ
@@ -87,7 +88,7 @@ func (e *Engine) copyImage(ctx context.Context, r request, progress func(line st
 		return err
 	}
 	r.header = header
-	output := progressWriter(progress)
+	output := printed.Progress(progress)
 	return e.reports(ctx, r, func(r report) {
 		_, _ = io.WriteString(output, r.Stream)
 		if reported != nil {

@@ -3,8 +3,6 @@ package podman
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -76,15 +74,4 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 	e.info = info
 	e.mu.Unlock()
 	return info, nil
-}
-
-// atLeast reports whether a version, "podman 5.6.1", is one or later.
-func atLeast(version string, major, minor int) bool {
-	parts := strings.SplitN(version[strings.LastIndex(version, " ")+1:], ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	is, err := strconv.Atoi(parts[0])
-	below, failed := strconv.Atoi(parts[1])
-	return err == nil && failed == nil && (is > major || is == major && below >= minor)
 }
