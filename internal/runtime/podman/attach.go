@@ -23,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman/marks"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // neverDetach are keys, typed one by one, at which podman ends its connection with a
@@ -231,9 +232,9 @@ func (c *upgraded) output(spec runtime.AttachedExec) error {
 		return err
 	}
 	var failed error
-	err := demultiplex(c.reader, func(stream byte, frame []byte) bool {
+	err := printed.Frames(c.reader, func(stderr bool, frame []byte) bool {
 		to := spec.Stdout
-		if stream == stderrStream {
+		if stderr {
 			to = spec.Stderr
 		}
 		_, failed = to.Write(frame)
