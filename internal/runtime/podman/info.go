@@ -3,9 +3,11 @@ package podman
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/peer"
 )
 
 // Connect is New for a podman that must answer now.
@@ -74,4 +76,19 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 	e.info = info
 	e.mu.Unlock()
 	return info, nil
+}
+
+// Lacks returns what this podman, or its host, lacks of what a container's settings ask
+// for. It asks podman nothing that Info has not asked before.
+func (e *Engine) Lacks(ctx context.Context, spec runtime.ContainerSpec) ([]runtime.Lack, error) {
+	info, err := e.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.process(ctx).Lacks(info, e.filesDir, spec), nil
+}
+
+// process finds the process behind the socket.
+func (e *Engine) process(ctx context.Context) peer.Process {
+	return peer.Of(ctx, strings.TrimPrefix(e.socket, "unix://"))
 }
