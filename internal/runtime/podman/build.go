@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman/building"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
 	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
 
@@ -51,7 +52,7 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "build %s", spec.Tag)
 	}
-	header, err := logins(e.authFile, buildLogins)
+	header, err := logins.Header(e.authFile, logins.ForBuild)
 	if err != nil {
 		return "", e.translateRegistry(ctx, err, "build", spec.Tag)
 	}

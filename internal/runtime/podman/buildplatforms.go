@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman/building"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
 	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
 
@@ -45,7 +46,7 @@ func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) (sent stri
 	if err := e.ask(ctx, post("/manifests/%s", list).with(images), nil); err != nil {
 		return "", err
 	}
-	header, err := logins(e.authFile, copyLogins)
+	header, err := logins.Header(e.authFile, logins.ForCopy)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
 	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
@@ -83,7 +84,7 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 // copyImage makes podman copy an image from or to an image registry. Each report is passed
 // to reported, unless that is nil.
 func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string), reported func(report)) error {
-	header, err := logins(e.authFile, copyLogins)
+	header, err := logins.Header(e.authFile, logins.ForCopy)
 	if err != nil {
 		return err
 	}
