@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +22,8 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/marks"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // neverDetach are keys, typed one by one, at which podman ends its connection with a
@@ -53,8 +51,8 @@ func (e *Engine) ExecAttached(ctx context.Context, name string, spec runtime.Att
 }
 
 func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.AttachedExec) (int, error) {
-	mark := newExecMark()
-	env := []string{mark.variable()}
+	mark := marks.NewCommand()
+	env := []string{mark.Variable()}
 	if spec.Terminal {
 		env = append(env, "TERM="+cmp.Or(spec.Term, "xterm"))
 	}
@@ -74,12 +72,12 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	// The caller's end is that of the connection, and of the command.
 	ended := context.AfterFunc(ctx, func() {
 		_ = conn.Close()
-		mark.hangUp()
+		mark.HangUp()
 	})
 	defer ended()
 	if spec.Started != nil {
 		if err := spec.Started(); err != nil {
-			go mark.hangUp()
+			go mark.HangUp()
 			return 0, err
 		}
 	}
@@ -94,7 +92,7 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	case ctx.Err() != nil:
 		return 0, ctx.Err()
 	case err != nil:
-		go mark.hangUp()
+		go mark.HangUp()
 		return 0, err
 	}
 	return e.exitCode(ctx, session.ID)
@@ -122,7 +120,7 @@ func (e *Engine) exitCode(ctx context.Context, session string) (int, error) {
 }
 
 // control resizes the terminal of a command and signals it until ctx ends.
-func (e *Engine) control(ctx context.Context, session string, mark execMark, spec runtime.AttachedExec) {
+func (e *Engine) control(ctx context.Context, session string, mark marks.Command, spec runtime.AttachedExec) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -134,10 +132,10 @@ func (e *Engine) control(ctx context.Context, session string, mark execMark, spe
 			}), nil)
 		case name := <-spec.Signals:
 			if number, known := signals[name]; known {
-				mark.untilSent(func() bool {
+				mark.UntilSent(func() bool {
 					var state struct{ Pid int }
 					err := e.ask(ctx, get("/exec/%s/json", session), &state)
-					return ctx.Err() != nil || err == nil && state.Pid > 0 && mark.signal(state.Pid, number)
+					return ctx.Err() != nil || err == nil && state.Pid > 0 && mark.Signal(state.Pid, number)
 				})
 			}
 		}
@@ -148,73 +146,6 @@ func (e *Engine) control(ctx context.Context, session string, mark execMark, spe
 var signals = map[string]syscall.Signal{
 	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL,
 	"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "TSTP": syscall.SIGTSTP, "CONT": syscall.SIGCONT, "WINCH": syscall.SIGWINCH,
-}
-
-// execMark identifies the processes of a command among this host's: each has it in a
-// variable, which its children inherit.
-type execMark string
-
-func newExecMark() execMark {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return execMark(hex.EncodeToString(b[:]))
-}
-
-// variable returns the mark as an entry of the command's environment.
-func (m execMark) variable() string { return "MCP_EXEC=" + string(m) }
-
-// A process may not have begun when it is to get a signal, or may have ended.
-const (
-	signalTries = 20
-	signalPause = 100 * time.Millisecond
-)
-
-// untilSent calls send until it reports that it has sent a signal, a bounded number of
-// times.
-func (m execMark) untilSent(send func() bool) {
-	for range signalTries {
-		if send() {
-			return
-		}
-		time.Sleep(signalPause)
-	}
-}
-
-// hangUp sends SIGHUP to the processes of the command.
-func (m execMark) hangUp() {
-	m.untilSent(func() bool { return m.signal(0, syscall.SIGHUP) })
-}
-
-// signal sends a signal to the process of that number, or to all that have the mark for 0,
-// and reports whether there was one. It skips those that it cannot inspect, as where
-// podman runs on another host.
-func (m execMark) signal(pid int, number syscall.Signal) (sent bool) {
-	pids := []int{pid}
-	if pid == 0 {
-		pids = m.processes()
-	}
-	for _, pid := range pids {
-		// The handle is taken first, so that a later process with this pid gets nothing.
-		if process, err := os.FindProcess(pid); err == nil && m.marks(pid) {
-			sent = process.Signal(number) == nil || sent
-		}
-	}
-	return sent
-}
-
-func (m execMark) processes() (pids []int) {
-	entries, _ := os.ReadDir("/proc")
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil && m.marks(pid) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-func (m execMark) marks(pid int) bool {
-	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-	return err == nil && slices.Contains(strings.Split(string(environ), "\x00"), m.variable())
 }
 
 // upgraded is a connection to podman that has become that of a command.
@@ -301,9 +232,9 @@ func (c *upgraded) output(spec runtime.AttachedExec) error {
 		return err
 	}
 	var failed error
-	err := demultiplex(c.reader, func(stream byte, frame []byte) bool {
+	err := printed.Frames(c.reader, func(stderr bool, frame []byte) bool {
 		to := spec.Stdout
-		if stream == stderrStream {
+		if stderr {
 			to = spec.Stderr
 		}
 		_, failed = to.Write(frame)

@@ -3,16 +3,19 @@ package podman
 import (
 	"context"
 	"errors"
-	"os"
+	"net/url"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/building"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
+	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
 
 // Build builds an image from a Containerfile and tags it. Steps are cached.
 // When the context ends, the running step is killed, and podman ends the build.
 func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, error) {
-	if err := checkSources(spec); err != nil {
+	if err := building.Check(spec); err != nil {
 		return "", err
 	}
 	for try := 1; ; try++ {
@@ -26,25 +29,6 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 // buildTries bounds the attempts at a build that fails for a transient reason.
 const buildTries = 3
 
-// checkSources checks that the build context and the Containerfile exist.
-func checkSources(spec runtime.BuildSpec) error {
-	info, err := os.Stat(spec.Context)
-	if err == nil && !info.IsDir() {
-		err = errors.New("not a directory")
-	}
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "build %s: build context %s", spec.Tag, spec.Context)
-	}
-	info, err = os.Stat(spec.Containerfile)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a file")
-	}
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "build %s: Containerfile %s", spec.Tag, spec.Containerfile)
-	}
-	return nil
-}
-
 // buildEach builds for each platform, with a request for each: one for all platforms would
 // look for the named contexts among the images of the builder's own.
 func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id string, err error) {
@@ -53,7 +37,7 @@ func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id stri
 	}
 	for _, platform := range spec.Platforms {
 		one := spec
-		one.Platforms, one.Tag = []string{platform}, platformTag(spec.Tag, platform)
+		one.Platforms, one.Tag = []string{platform}, building.PlatformTag(spec.Tag, platform)
 		if id, err = e.buildOnce(ctx, one); err != nil {
 			return "", err
 		}
@@ -63,19 +47,19 @@ func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id stri
 
 // buildOnce builds for at most one platform.
 func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
-	sources, err := openContext(spec)
+	mark := marks.NewBuild()
+	sources, err := building.Open(spec, mark)
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "build %s", spec.Tag)
 	}
-	header, err := logins(e.authFile, buildLogins)
+	header, err := logins.Header(e.authFile, logins.ForBuild)
 	if err != nil {
 		return "", e.translateRegistry(ctx, err, "build", spec.Tag)
 	}
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	defer disconnect()
-	output := &buildOutput{out: spec.Out, last: tail{keep: logLines}, masks: masksOf(spec.Secrets)}
-	mark := newBuildMark()
-	query := buildQuery(spec, sources.containerfile, mark)
+	output := building.NewOutput(spec.Out, spec.Secrets)
+	query := sources.Query()
 	remove, err := e.addContexts(ctx, spec, mark, query)
 	defer remove()
 	if err == nil {
@@ -84,23 +68,32 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	if err != nil {
 		return "", err
 	}
-	done := mark.watch(ctx, output.running.Load, disconnect)
-	for id, text := range spec.Secrets {
-		sources.extra = append(sources.extra, extraFile{mark.secret(id), text})
-	}
-	tar := sources.tar()
+	done := mark.Watch(ctx, output.Running, disconnect)
+	tar := sources.Tar()
 	r := post("/build").with(query).sending(tar)
 	r.header = header
 	id, err := e.followBuild(connected, r, output)
 	done()
 	if errors.As(err, new(unanswered)) {
-		mark.kill() // or it would run on unseen
+		mark.Kill() // or it would run on unseen
 	}
-	if unread := tar.end(); unread != nil && ctx.Err() == nil {
+	if unread := tar.End(); unread != nil && ctx.Err() == nil {
 		return "", fault.Wrap(fault.Invalid, unread, "build %s: read the build context %s", spec.Tag, spec.Context)
 	}
 	if err != nil || ctx.Err() != nil {
 		return "", e.buildError(ctx, err, spec, output)
 	}
 	return id, nil
+}
+
+// addCaches adds the parameters for caches, as podman of the engine's version reads them.
+func (e *Engine) addCaches(ctx context.Context, spec runtime.BuildSpec, query url.Values) error {
+	if len(spec.CacheFrom)+len(spec.CacheTo) == 0 {
+		return nil
+	}
+	version, err := e.Version(ctx)
+	if err != nil {
+		return err
+	}
+	return building.AddCaches(query, spec, version)
 }

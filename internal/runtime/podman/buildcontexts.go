@@ -1,25 +1,23 @@
 package podman
 
 import (
-	"archive/tar"
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"net/url"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/building"
+	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
 
-// addContexts prepares the named contexts of a build, and adds the parameters for them. A directory becomes an image, because no version of the API before 5.6
-// takes a second one, and a path would be sent with the files that are not part of the
-// build. The caller calls remove after the build.
-func (e *Engine) addContexts(ctx context.Context, spec runtime.BuildSpec, mark buildMark, query url.Values) (remove func(), err error) {
+// addContexts prepares the named contexts of a build, and adds the parameters for them. A
+// directory becomes an image, because no version of the API before 5.6 takes a second one,
+// and a path would be sent with the files that are not part of the build. The caller calls
+// remove after the build.
+func (e *Engine) addContexts(ctx context.Context, spec runtime.BuildSpec, mark marks.Build, query url.Values) (remove func(), err error) {
 	var made []string
 	remove = func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
@@ -37,7 +35,7 @@ func (e *Engine) addContexts(ctx context.Context, spec runtime.BuildSpec, mark b
 		if images[name] = c.Image; c.Image != "" {
 			continue
 		}
-		image := "localhost/" + string(mark) + ":" + name
+		image := mark.Image(name)
 		made = append(made, image)
 		if err := e.makeContext(ctx, spec, c, image); err != nil {
 			f := *fault.Of(err)
@@ -50,85 +48,19 @@ func (e *Engine) addContexts(ctx context.Context, spec runtime.BuildSpec, mark b
 	if err != nil {
 		return remove, err
 	}
-	query["additionalbuildcontexts"] = contextParameters(version, images)
+	building.AddContexts(query, version, images)
 	return remove, nil
-}
-
-// contextParameters returns the values of the parameter for named contexts, as podman of
-// that version reads them.
-func contextParameters(version string, images map[string]string) []string {
-	if atLeast(version, 5, 6) {
-		var values []string
-		for _, name := range slices.Sorted(maps.Keys(images)) {
-			values = append(values, name+"=image:"+images[name])
-		}
-		return values
-	}
-	type additional struct {
-		IsImage bool
-		Value   string
-	}
-	all := map[string]additional{}
-	for name, image := range images {
-		all[name] = additional{true, image}
-	}
-	return []string{encoded(all)}
 }
 
 // makeContext makes an image of a directory.
 func (e *Engine) makeContext(ctx context.Context, spec runtime.BuildSpec, c runtime.BuildContext, image string) error {
-	reader, writer := io.Pipe()
-	go func() {
-		_ = writer.CloseWithError(writeContext(writer, c))
-	}()
-	defer func() { _ = reader.Close() }()
-	query := buildQuery(runtime.BuildSpec{Tag: image, Platforms: spec.Platforms}, contextFile, newBuildMark())
-	output := &buildOutput{last: tail{keep: logLines}}
-	_, err := e.followBuild(ctx, post("/build").with(query).sending(reader), output)
+	archive := building.ContextTar(c)
+	defer func() { _ = archive.Close() }()
+	query := building.ContextQuery(image, spec.Platforms)
+	output := building.NewOutput(nil, nil)
+	_, err := e.followBuild(ctx, post("/build").with(query).sending(archive), output)
 	if err != nil || ctx.Err() != nil {
 		return e.buildError(ctx, err, runtime.BuildSpec{Tag: image}, output)
 	}
 	return nil
-}
-
-// contextFile is the Containerfile beside the directory of the files.
-const contextFile = "Containerfile"
-
-func writeContext(to io.Writer, c runtime.BuildContext) error {
-	dir, err := canonicalPath(c.Dir)
-	if err != nil {
-		return err
-	}
-	archive := tar.NewWriter(to)
-	text := []byte("FROM scratch\nCOPY context/ /\n")
-	if err := archive.WriteHeader(&tar.Header{Name: contextFile, Mode: 0o600, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
-		return err
-	}
-	if _, err := archive.Write(text); err != nil {
-		return err
-	}
-	if err := archive.WriteHeader(&tar.Header{Name: "context/", Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
-		return err
-	}
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		name := strings.TrimPrefix(path, dir+string(filepath.Separator))
-		if c.Only != nil && !c.Only(name) {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		return add(archive, path, "context/"+name, info, nil)
-	})
-	if err != nil {
-		return err
-	}
-	return archive.Close()
 }

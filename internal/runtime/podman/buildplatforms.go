@@ -6,26 +6,15 @@ import (
 	"errors"
 	"io"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/building"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
+	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
-
-// platformTag returns the local name of the image for one of several platforms. The tag
-// itself is that of the list, which exists in the image registry alone: podman 4.3 can
-// neither list nor prune images while its storage has such a list.
-func platformTag(tag, platform string) string {
-	return tag + "_" + strings.ReplaceAll(platform, "/", "_")
-}
-
-// isPlatformTag reports whether a name is a platformTag of a tag.
-func isPlatformTag(name, tag string) bool {
-	rest, found := strings.CutPrefix(name, tag+"_")
-	return found && strings.Contains(rest, "_") && !strings.ContainsAny(rest, "/:@")
-}
 
 // platformImages returns the local names of the images for several platforms.
 func (e *Engine) platformImages(ctx context.Context, tag string) ([]string, error) {
@@ -33,7 +22,7 @@ func (e *Engine) platformImages(ctx context.Context, tag string) ([]string, erro
 	var names []string
 	for _, image := range found {
 		for _, name := range image.Names {
-			if isPlatformTag(name, tag) {
+			if building.IsPlatformTag(name, tag) {
 				names = append(names, name)
 			}
 		}
@@ -44,10 +33,10 @@ func (e *Engine) platformImages(ctx context.Context, tag string) ([]string, erro
 // pushList pushes the images for several platforms, and a list of them as the tag. It
 // returns the digest of the list.
 func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) (sent string, err error) {
-	list := "localhost/" + path.Base(string(newBuildMark())) + ":list"
+	list := marks.NewBuild().Image("list")
 	images := url.Values{}
 	for _, platform := range spec.Platforms {
-		images.Add("images", "containers-storage:"+platformTag(spec.Image, platform))
+		images.Add("images", "containers-storage:"+building.PlatformTag(spec.Image, platform))
 	}
 	defer func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
@@ -57,7 +46,7 @@ func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) (sent stri
 	if err := e.ask(ctx, post("/manifests/%s", list).with(images), nil); err != nil {
 		return "", err
 	}
-	header, err := logins(e.authFile, copyLogins)
+	header, err := logins.Header(e.authFile, logins.ForCopy)
 	if err != nil {
 		return "", err
 	}

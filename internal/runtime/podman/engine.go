@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
 )
 
 // Engine is the podman behind one socket. It is safe for concurrent use and
@@ -43,7 +44,7 @@ func New(socket string) *Engine {
 	if path.IsAbs(socket) {
 		socket = "unix://" + socket
 	}
-	return &Engine{socket: socket, authFile: defaultAuthFile()}
+	return &Engine{socket: socket, authFile: logins.DefaultFile()}
 }
 
 // LoginsFrom sets the file with the credentials for image registries; "" keeps

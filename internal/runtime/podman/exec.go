@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // Exec runs a command in a running container and returns the beginning of its
@@ -83,8 +84,8 @@ func (e *Engine) attach(ctx context.Context, session string, into *runtime.ExecR
 		return err
 	}
 	defer body.Close()
-	return demultiplex(body, func(stream byte, frame []byte) bool {
-		into.Print(stream == stderrStream, frame)
+	return printed.Frames(body, func(stderr bool, frame []byte) bool {
+		into.Print(stderr, frame)
 		return true
 	})
 }

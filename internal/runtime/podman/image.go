@@ -15,6 +15,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/logins"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // Push copies a local image, or a list of images, to its image registry. The digest there may differ
@@ -82,12 +84,12 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 // copyImage makes podman copy an image from or to an image registry. Each report is passed
 // to reported, unless that is nil.
 func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string), reported func(report)) error {
-	header, err := logins(e.authFile, copyLogins)
+	header, err := logins.Header(e.authFile, logins.ForCopy)
 	if err != nil {
 		return err
 	}
 	r.header = header
-	output := progressWriter(progress)
+	output := printed.Progress(progress)
 	return e.reports(ctx, r, func(r report) {
 		_, _ = io.WriteString(output, r.Stream)
 		if reported != nil {

@@ -3,11 +3,11 @@ package podman
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/peer"
 )
 
 // Connect is New for a podman that must answer now.
@@ -78,13 +78,17 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 	return info, nil
 }
 
-// atLeast reports whether a version, "podman 5.6.1", is one or later.
-func atLeast(version string, major, minor int) bool {
-	parts := strings.SplitN(version[strings.LastIndex(version, " ")+1:], ".", 3)
-	if len(parts) < 2 {
-		return false
+// Lacks returns what this podman, or its host, lacks of what a container's settings ask
+// for. It asks podman nothing that Info has not asked before.
+func (e *Engine) Lacks(ctx context.Context, spec runtime.ContainerSpec) ([]runtime.Lack, error) {
+	info, err := e.Info(ctx)
+	if err != nil {
+		return nil, err
 	}
-	is, err := strconv.Atoi(parts[0])
-	below, failed := strconv.Atoi(parts[1])
-	return err == nil && failed == nil && (is > major || is == major && below >= minor)
+	return e.process(ctx).Lacks(info, e.filesDir, spec), nil
+}
+
+// process finds the process behind the socket.
+func (e *Engine) process(ctx context.Context) peer.Process {
+	return peer.Of(ctx, strings.TrimPrefix(e.socket, "unix://"))
 }

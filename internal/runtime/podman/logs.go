@@ -8,12 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/containers/podman/v5/pkg/errorhandling"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
 // Logs calls each with the lines of a container's output. It reads podman's file where it
@@ -31,21 +32,32 @@ func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each
 	if stateOf(data.State.Status) == runtime.Created {
 		return nil // no output yet
 	}
-	lines := lineJoiner{each: each}
-	if file := openLogFile(data); file != nil {
-		defer file.close()
-		err = e.readFile(ctx, file, data.ID, q, lines.add)
+	lines := printed.JoinTo(each)
+	if file := printed.OpenLogFile(data.HostConfig.LogConfig.Type, data.HostConfig.LogConfig.Path); file != nil {
+		defer file.Close()
+		err = e.readFile(ctx, file, data.ID, q, lines.Add)
 	} else {
-		err = e.logs(ctx, data.ID, q, lines.add)
+		err = e.logs(ctx, data.ID, q, lines.Add)
 	}
 	if err != nil {
 		return e.translate(ctx, err, "read logs of %s", name)
 	}
-	lines.flush()
+	lines.Flush()
 	return nil
 }
 
-func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(logEntry) bool) error {
+// readFile is logs for a container whose log file is readable.
+func (e *Engine) readFile(ctx context.Context, l *printed.LogFile, id string, q runtime.LogQuery, each func(printed.Entry) bool) error {
+	return l.Read(ctx, q, func() (bool, error) {
+		info, err := e.Inspect(ctx, id)
+		if fault.Is(err, fault.NotFound) {
+			return false, nil
+		}
+		return info.State == runtime.Running, err
+	}, each)
+}
+
+func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(printed.Entry) bool) error {
 	since := q.Since
 	if q.Tail > 0 {
 		from, err := e.lastFrom(ctx, id, q.Tail)
@@ -81,8 +93,8 @@ func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, err
 // timeBefore is lastFrom among the entries that params select.
 func (e *Engine) timeBefore(ctx context.Context, id string, n int, params url.Values) (time.Time, error) {
 	var last []time.Time
-	err := e.entries(ctx, id, params, func(entry logEntry) bool {
-		last = append(last[max(0, len(last)-n):], entry.time)
+	err := e.entries(ctx, id, params, func(entry printed.Entry) bool {
+		last = append(last[max(0, len(last)-n):], entry.Time)
 		return true
 	})
 	if err != nil || len(last) <= n {
@@ -92,7 +104,7 @@ func (e *Engine) timeBefore(ctx context.Context, id string, n int, params url.Va
 }
 
 // entries calls each with the entries of a log until each returns false.
-func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(logEntry) bool) error {
+func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(printed.Entry) bool) error {
 	for _, wanted := range []string{"stdout", "stderr", "timestamps"} {
 		params.Set(wanted, "true")
 	}
@@ -102,7 +114,7 @@ func (e *Engine) entries(ctx context.Context, id string, params url.Values, each
 	}
 	defer body.Close()
 	var malformed error
-	err = demultiplex(body, func(stream byte, frame []byte) bool {
+	err = printed.Frames(body, func(stderr bool, frame []byte) bool {
 		stamp, text, _ := bytes.Cut(frame, []byte(" "))
 		at, err := time.Parse(time.RFC3339Nano, string(stamp))
 		if err != nil {
@@ -110,50 +122,7 @@ func (e *Engine) entries(ctx context.Context, id string, params url.Values, each
 			return false
 		}
 		text, ends := bytes.CutSuffix(text, []byte("\n"))
-		return each(logEntry{at.UTC(), stream, text, ends})
+		return each(printed.Entry{Time: at.UTC(), Stderr: stderr, Text: text, Ends: ends})
 	})
 	return errors.Join(err, malformed)
-}
-
-// lineJoiner joins entries into lines.
-type lineJoiner struct {
-	each func(runtime.LogLine) bool
-	done bool        // each has returned false
-	open [2]openLine // of stdout, and of stderr
-}
-
-// openLine is a line whose last piece has not arrived.
-type openLine struct {
-	time time.Time
-	text []byte
-	some bool
-}
-
-func (j *lineJoiner) add(entry logEntry) bool {
-	i := 0
-	if entry.stream == stderrStream {
-		i = 1
-	}
-	line := &j.open[i]
-	line.time, line.some = entry.time, true
-	line.text = append(line.text, entry.text[:min(len(entry.text), runtime.MaxLogLine-len(line.text))]...)
-	return !entry.ends || j.end(i)
-}
-
-// end calls each with an open line and begins another.
-func (j *lineJoiner) end(i int) bool {
-	text := strings.ToValidUTF8(string(bytes.TrimRight(j.open[i].text, "\r")), "\uFFFD")
-	line := runtime.LogLine{Time: j.open[i].time, Stream: [2]string{"stdout", "stderr"}[i], Text: text}
-	j.open[i] = openLine{text: j.open[i].text[:0]}
-	j.done = !j.each(line)
-	return !j.done
-}
-
-// flush ends the lines that are still open.
-func (j *lineJoiner) flush() {
-	for i := range j.open {
-		if j.open[i].some && !j.done {
-			j.end(i)
-		}
-	}
 }

@@ -117,7 +117,7 @@ func (e *Engine) askToCreate(ctx context.Context, spec runtime.ContainerSpec) (i
 		host.Relabel = info.SELinux
 	}
 	if len(spec.Container.Ulimits) > 0 {
-		host.Limits = e.process(ctx).limits
+		host.Limits = e.process(ctx).Limits()
 	}
 	wanted, err := creation.New(spec, host)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pollInterval is the time between two inspections of a container, or of a
-// build's processes, that is being waited for.
+// pollInterval is the time between two inspections of a container that is being waited
+// for.
 const pollInterval = 20 * time.Millisecond
 
 // pause waits for one pollInterval.

@@ -1,4 +1,4 @@
-package podman
+package printed
 
 import (
 	"bytes"
@@ -14,9 +14,10 @@ const (
 	errorStream  = 3
 )
 
-// demultiplex calls each with the frames of a response and the stream of each
-// frame, until the end or until each returns false.
-func demultiplex(body io.Reader, each func(stream byte, frame []byte) bool) error {
+// Frames calls each with the frames of a response that has several streams, and with whether
+// a frame is of standard error, until the end or until each returns false. A frame is valid
+// until each returns. An error that podman sends among the frames is returned.
+func Frames(body io.Reader, each func(stderr bool, frame []byte) bool) error {
 	var header [8]byte
 	var frame bytes.Buffer
 	for {
@@ -35,7 +36,7 @@ func demultiplex(body io.Reader, each func(stream byte, frame []byte) bool) erro
 		if header[0] == errorStream {
 			return errors.New(strings.TrimSpace(frame.String()))
 		}
-		if !each(header[0], frame.Bytes()) {
+		if !each(header[0] == stderrStream, frame.Bytes()) {
 			return nil
 		}
 	}

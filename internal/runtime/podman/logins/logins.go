@@ -1,4 +1,8 @@
-package podman
+// Package logins reads the credentials for image registries that podman login and docker
+// login have stored, and makes the headers with which podman's API gets them.
+//
+// Package podman imports it.
+package logins
 
 import (
 	"encoding/base64"
@@ -16,9 +20,9 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// defaultAuthFile returns the file with credentials that the environment sets for
+// DefaultFile returns the file with credentials that the environment sets for
 // podman's own commands; "" for none.
-func defaultAuthFile() string {
+func DefaultFile() string {
 	if file := os.Getenv("REGISTRY_AUTH_FILE"); file != "" {
 		return file
 	}
@@ -49,13 +53,14 @@ func authFiles() []string {
 
 // The headers that hold credentials for image registries.
 const (
-	copyLogins  = "X-Registry-Auth"   // of a push and a pull
-	buildLogins = "X-Registry-Config" // of a build
+	ForCopy  = "X-Registry-Auth"   // of a push and a pull
+	ForBuild = "X-Registry-Config" // of a build
 )
 
-// logins returns a header with the credentials in authFile, or in authFiles where
-// that is ""; nil if there are none.
-func logins(authFile, header string) (http.Header, error) {
+// Header returns a header, ForCopy or ForBuild, with the credentials in authFile, or in
+// authFiles where that is ""; nil if there are none. A file that exists and cannot be read
+// is an error of the kind Invalid.
+func Header(authFile, header string) (http.Header, error) {
 	files := []string{authFile}
 	if authFile == "" {
 		files = authFiles()

@@ -1,4 +1,4 @@
-package podman
+package printed
 
 import (
 	"bytes"
@@ -10,7 +10,10 @@ import (
 // without limit and never end a line, and errors hold its output.
 const maxLine = 2 << 10
 
-// lineWriter calls emit with each line written to it, without its line break.
+// Lines returns a writer that calls emit with each line written to it, without its line
+// break, cut after 2 KiB, and as valid UTF-8.
+func Lines(emit func(line string)) io.Writer { return &lineWriter{emit: emit} }
+
 type lineWriter struct {
 	emit    func(line string)
 	partial []byte
@@ -35,28 +38,15 @@ func (w *lineWriter) end() {
 	w.partial = w.partial[:0]
 }
 
-// tail keeps the last lines that are added.
-type tail struct {
-	keep  int
-	lines []string
-}
-
-func (t *tail) add(line string) {
-	t.lines = append(t.lines, line)
-	if len(t.lines) > t.keep {
-		t.lines = t.lines[1:]
-	}
-}
-
-// progressWriter reports the lines that podman prints while it copies an image,
-// except blank ones.
-func progressWriter(report func(line string)) io.Writer {
+// Progress returns a writer that reports the lines that podman prints while it copies an
+// image, except blank ones. Report may be nil.
+func Progress(report func(line string)) io.Writer {
 	if report == nil {
 		return io.Discard
 	}
-	return &lineWriter{emit: func(line string) {
+	return Lines(func(line string) {
 		if line = strings.TrimSpace(line); line != "" {
 			report(line)
 		}
-	}}
+	})
 }

@@ -3,33 +3,45 @@ package podman
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/building"
 )
+
+// followBuild runs a build, writes its output and returns the id of the image.
+func (e *Engine) followBuild(ctx context.Context, r request, output *building.Output) (string, error) {
+	defer output.End()
+	err := e.follow(ctx, r, output.Report)
+	if err == nil && output.Image() == "" {
+		err = fmt.Errorf("podman ended the build without an image: %w", io.ErrUnexpectedEOF)
+	}
+	return output.Image(), err
+}
 
 // buildError translates the error of a failed build: Unavailable where podman or
 // an image registry may recover, otherwise Invalid, because of the source.
-func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSpec, output *buildOutput) error {
+func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSpec, output *building.Output) error {
 	if done := e.interrupted(ctx, err, "build "+spec.Tag); done != nil {
 		return done
 	}
 	failed := e.buildFailure(ctx, err)
 	message := "build " + spec.Tag
-	if output.step != "" {
-		message += ": " + output.step
-		failed.text = regexp.MustCompile(atStep).ReplaceAllString(failed.text, "")
+	if step := output.Step(); step != "" {
+		message += ": " + step
+		failed.text = building.WithoutStep(failed.text)
 	}
 	result := fault.Wrap(failed.kind, failed, "%s", message)
 	if failed.kind == fault.DiskFull {
 		result = result.WithHint("%s", diskHint)
 	}
-	result.Log = slices.DeleteFunc(output.last.lines, regexp.MustCompile(stepDump).MatchString)
+	result.Log = output.Log()
 	return result
 }
 
@@ -58,7 +70,7 @@ func isTransient(err error) bool {
 // prints.
 func (e *Engine) buildFailure(ctx context.Context, err error) buildFailure {
 	text := strings.TrimSpace(err.Error())
-	failed := buildFailure{text: readable(text), kind: fault.Invalid, cause: err}
+	failed := buildFailure{text: building.Readable(text), kind: fault.Invalid, cause: err}
 	removed := metRemoval(text)
 	failed.transient = removed || strings.HasSuffix(text, helperKilled)
 	switch {
@@ -124,37 +136,6 @@ func (e *Engine) kindOfMissing(ctx context.Context, image string) fault.Kind {
 		return fault.DiskFull
 	}
 	return ofBase(causesOf(err).ofRegistry())
-}
-
-// atStep matches what podman puts before the cause of a failed step. The message
-// names the step as the output does, with its number.
-const atStep = `^building at STEP ".*?": `
-
-// stepDump matches a step's Go struct, which podman prints after the name of an
-// unknown instruction.
-const stepDump = ` ?&imagebuilder\.Step\{.*\}`
-
-// noise lists what podman's error of a build reveals of podman itself, with its
-// replacement: the structs of a step and of a copy, and the temporary directory with
-// the build context, so that paths are relative to the context. The patterns are compiled
-// when a build has failed, not at each start of mcp.
-var noise = []struct{ found, shown string }{
-	{stepDump, ""},
-	{`error during bulk transfer for copier\.request\{.*?RemoveOptions\{All:(?:true|false)\}\}: `, ""},
-	{`Build error: Unknown instruction`, "unknown instruction"},
-	{`checking on sources under "[^"]*/libpod_builder\d+/build": `, ""},
-	{`Rel: can't make .* relative to \S+/libpod_builder\d+/build; `, ""},
-	{`copier: stat: \[?"/?([^"]*)"\]?`, `find "$1" in the build context`},
-	{`[^\s"']*/libpod_builder\d+/build/`, ""},
-	{`[^\s"']*/libpod_builder\d+/build`, "the build context"},
-}
-
-// readable removes the noise from podman's error of a build.
-func readable(text string) string {
-	for _, n := range noise {
-		text = regexp.MustCompile(n.found).ReplaceAllString(text, n.shown)
-	}
-	return strings.TrimSpace(text)
 }
 
 // helperKilled is the end of podman's error if the helper that runs a step was

@@ -1,4 +1,4 @@
-package podman
+package printed
 
 import (
 	"bufio"
@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -20,18 +19,17 @@ const filePoll, endPoll = 100 * time.Millisecond, time.Second
 // logChunk is a number of bytes that is larger than an entry.
 const logChunk = 64 << 10
 
-// logFile is the file in which podman's driver k8s-file stores a log. Podman
+// LogFile is the file in which podman's driver k8s-file stores a log. Podman
 // replaces it when it reaches its bound.
-type logFile struct {
+type LogFile struct {
 	path string
 	file *os.File
 }
 
-// openLogFile opens the log of a container if it is readable; nil otherwise. It is not
-// readable where podman is another user's.
-func openLogFile(data *inspected) *logFile {
-	kind, path := data.HostConfig.LogConfig.Type, data.HostConfig.LogConfig.Path
-	if path == "" || kind != "k8s-file" && kind != "json-file" {
+// OpenLogFile opens the log of a container, given its driver and its path, if it is
+// readable; nil otherwise. It is not readable where podman is another user's.
+func OpenLogFile(driver, path string) *LogFile {
+	if path == "" || driver != "k8s-file" && driver != "json-file" {
 		return nil
 	}
 	file, err := os.Open(path)
@@ -43,20 +41,35 @@ func openLogFile(data *inspected) *logFile {
 		_ = file.Close()
 		return nil
 	}
-	return &logFile{path: path, file: file}
+	return &LogFile{path: path, file: file}
 }
 
-func (l *logFile) close() { _ = l.file.Close() }
+// Close closes the file.
+func (l *LogFile) Close() { _ = l.file.Close() }
 
-// read calls each with the entries that are not older than since, until the end of
-// the file or until each returns false.
-func (l *logFile) read(ctx context.Context, since time.Time, each func(logEntry) bool) error {
-	return l.follow(ctx, since, func() (bool, error) { return false, nil }, each)
+// Read calls each with the entries that a query selects, until the end of the file or until
+// each returns false. If the query follows the log, Read continues with new entries for as
+// long as the container runs, which running reports.
+func (l *LogFile) Read(ctx context.Context, q runtime.LogQuery, running func() (bool, error), each func(Entry) bool) error {
+	since := q.Since
+	if q.Tail > 0 {
+		from, err := l.lastFrom(q.Tail)
+		if err != nil {
+			return err
+		}
+		if from.After(since) {
+			since = from
+		}
+	}
+	if !q.Follow {
+		running = func() (bool, error) { return false, nil }
+	}
+	return l.follow(ctx, since, running, each)
 }
 
-// follow is read that continues with new entries for as long as the container
-// runs.
-func (l *logFile) follow(ctx context.Context, since time.Time, running func() (bool, error), each func(logEntry) bool) error {
+// follow calls each with the entries that are not older than since, until each returns
+// false or until the end of the file when the container does not run.
+func (l *LogFile) follow(ctx context.Context, since time.Time, running func() (bool, error), each func(Entry) bool) error {
 	if err := l.seek(since); err != nil {
 		return err
 	}
@@ -75,7 +88,7 @@ func (l *logFile) follow(ctx context.Context, since time.Time, running func() (b
 		case err == nil:
 			entry, ok := parseEntry(text)
 			text = text[:0]
-			if ok && !entry.time.Before(since) && !each(entry) {
+			if ok && !entry.Time.Before(since) && !each(entry) {
 				return nil
 			}
 			continue
@@ -105,7 +118,7 @@ func (l *logFile) follow(ctx context.Context, since time.Time, running func() (b
 }
 
 // reopen opens the file that podman has put in the place of this one, if it has.
-func (l *logFile) reopen() bool {
+func (l *LogFile) reopen() bool {
 	now, err := os.Stat(l.path)
 	if err != nil {
 		return false
@@ -118,13 +131,13 @@ func (l *logFile) reopen() bool {
 	if err != nil {
 		return false
 	}
-	l.close()
+	l.Close()
 	l.file = file
 	return true
 }
 
 // lastFrom returns the time of the line before the last n, zero if there is none.
-func (l *logFile) lastFrom(n int) (time.Time, error) {
+func (l *LogFile) lastFrom(n int) (time.Time, error) {
 	info, err := l.file.Stat()
 	if err != nil {
 		return time.Time{}, err
@@ -144,8 +157,8 @@ func (l *logFile) lastFrom(n int) (time.Time, error) {
 			if err != nil {
 				return time.Time{}, err
 			}
-			if entry, ok := parseEntry(text); ok && entry.ends {
-				times = append(times[max(0, len(times)-n):], entry.time)
+			if entry, ok := parseEntry(text); ok && entry.Ends {
+				times = append(times[max(0, len(times)-n):], entry.Time)
 			}
 		}
 		if len(times) > n {
@@ -159,7 +172,7 @@ func (l *logFile) lastFrom(n int) (time.Time, error) {
 
 // seek moves to an entry before which all are older than since. Times in a log
 // increase.
-func (l *logFile) seek(since time.Time) error {
+func (l *LogFile) seek(since time.Time) error {
 	info, err := l.file.Stat()
 	if err != nil {
 		return err
@@ -180,7 +193,7 @@ func (l *logFile) seek(since time.Time) error {
 		}
 		line, _, _ := bytes.Cut(chunk[end+1:n], []byte("\n"))
 		entry, ok := parseEntry(line)
-		if ok && entry.time.Before(since) {
+		if ok && entry.Time.Before(since) {
 			low = begin
 		} else {
 			high = middle
@@ -192,51 +205,14 @@ func (l *logFile) seek(since time.Time) error {
 
 // parseEntry parses "TIME STREAM F TEXT", where P instead of F marks a piece of a line
 // that continues.
-func parseEntry(line []byte) (logEntry, bool) {
+func parseEntry(line []byte) (Entry, bool) {
 	parts := bytes.SplitN(bytes.TrimSuffix(line, []byte("\n")), []byte(" "), 4)
 	if len(parts) < 4 {
-		return logEntry{}, false
+		return Entry{}, false
 	}
 	at, err := time.Parse(time.RFC3339Nano, string(parts[0]))
 	if err != nil {
-		return logEntry{}, false
+		return Entry{}, false
 	}
-	entry := logEntry{time: at.UTC(), text: parts[3], ends: string(parts[2]) != "P"}
-	if string(parts[1]) == "stderr" {
-		entry.stream = stderrStream
-	}
-	return entry, true
-}
-
-// readFile is logs for a container whose log file is readable.
-func (e *Engine) readFile(ctx context.Context, l *logFile, id string, q runtime.LogQuery, each func(logEntry) bool) error {
-	since := q.Since
-	if q.Tail > 0 {
-		from, err := l.lastFrom(q.Tail)
-		if err != nil {
-			return err
-		}
-		if from.After(since) {
-			since = from
-		}
-	}
-	if !q.Follow {
-		return l.read(ctx, since, each)
-	}
-	return l.follow(ctx, since, func() (bool, error) {
-		info, err := e.Inspect(ctx, id)
-		if fault.Is(err, fault.NotFound) {
-			return false, nil
-		}
-		return info.State == runtime.Running, err
-	}, each)
-}
-
-// logEntry is a line, or a piece of one, as podman stores it.
-type logEntry struct {
-	time   time.Time
-	stream byte
-	text   []byte // valid until the next entry
-	// ends is set for the last piece of a line.
-	ends bool
+	return Entry{Time: at.UTC(), Stderr: string(parts[1]) == "stderr", Text: parts[3], Ends: string(parts[2]) != "P"}, true
 }

@@ -1,4 +1,4 @@
-package podman
+package building
 
 import (
 	"bytes"

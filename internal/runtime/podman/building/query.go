@@ -1,18 +1,20 @@
-package podman
+package building
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/marks"
 )
 
-// buildQuery returns the parameters of a build.
-func buildQuery(spec runtime.BuildSpec, containerfile string, mark buildMark) url.Values {
+// queryOf returns the parameters of a build.
+func queryOf(spec runtime.BuildSpec, containerfile string, mark marks.Build) url.Values {
 	query := url.Values{
 		"t": {spec.Tag}, "output": {spec.Tag}, "dockerfile": {encoded([]string{containerfile})},
 		"outputformat": {"application/vnd.oci.image.manifest.v1+json"},
@@ -24,7 +26,7 @@ func buildQuery(spec runtime.BuildSpec, containerfile string, mark buildMark) ur
 		"isolation":    {"0"}, // podman's default
 		"retry":        {"0"}, // the caller retries
 		"retry-delay":  {"0s"},
-		"extrahosts":   {encoded([]string{mark.host()})},
+		"extrahosts":   {encoded([]string{mark.Host()})},
 
 		"inheritannotations": {"1"},
 	}
@@ -47,7 +49,7 @@ func buildQuery(spec runtime.BuildSpec, containerfile string, mark buildMark) ur
 	if len(spec.Secrets) > 0 {
 		var secrets []string
 		for _, id := range slices.Sorted(maps.Keys(spec.Secrets)) {
-			secrets = append(secrets, "id="+id+",src="+mark.secret(id))
+			secrets = append(secrets, "id="+id+",src="+mark.Secret(id))
 		}
 		query.Set("secrets", encoded(secrets))
 	}
@@ -60,15 +62,9 @@ func buildQuery(spec runtime.BuildSpec, containerfile string, mark buildMark) ur
 	return query
 }
 
-// addCaches adds the parameters for caches, as podman of the engine's version reads them.
-func (e *Engine) addCaches(ctx context.Context, spec runtime.BuildSpec, query url.Values) error {
-	if len(spec.CacheFrom)+len(spec.CacheTo) == 0 {
-		return nil
-	}
-	version, err := e.Version(ctx)
-	if err != nil {
-		return err
-	}
+// AddCaches adds the parameters for caches, as podman of that version, "podman 5.6.1",
+// reads them. An error has the kind Invalid: that podman takes fewer of them.
+func AddCaches(query url.Values, spec runtime.BuildSpec, version string) error {
 	for parameter, repositories := range map[string][]string{"cachefrom": spec.CacheFrom, "cacheto": spec.CacheTo} {
 		switch {
 		case len(repositories) == 0:
@@ -88,4 +84,15 @@ func (e *Engine) addCaches(ctx context.Context, spec runtime.BuildSpec, query ur
 func encoded(value any) string {
 	text, _ := json.Marshal(value) // strings never fail
 	return string(text)
+}
+
+// atLeast reports whether a version, "podman 5.6.1", is one or later.
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(version[strings.LastIndex(version, " ")+1:], ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	is, err := strconv.Atoi(parts[0])
+	below, failed := strconv.Atoi(parts[1])
+	return err == nil && failed == nil && (is > major || is == major && below >= minor)
 }

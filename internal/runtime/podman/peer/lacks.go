@@ -1,7 +1,6 @@
-package podman
+package peer
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -20,14 +19,11 @@ import (
 	"github.com/metacircular/mcp/servicedef/linux"
 )
 
-// Lacks returns what this podman, or its host, lacks of what a container's settings ask
-// for. It asks podman nothing that Info has not asked before.
-func (e *Engine) Lacks(ctx context.Context, spec runtime.ContainerSpec) ([]runtime.Lack, error) {
-	info, err := e.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l := &lacking{info: info, host: e.process(ctx), spec: spec.Container}
+// Lacks returns what podman, of which info is known, or its host, lacks of what a
+// container's settings ask for. FilesDir is the directory of the host with the files of
+// containers; "" for none.
+func (p Process) Lacks(info runtime.EngineInfo, filesDir string, spec runtime.ContainerSpec) []runtime.Lack {
+	l := &lacking{info: info, host: p, spec: spec.Container}
 	l.controllers(spec)
 	l.ulimits()
 	l.capabilities()
@@ -36,14 +32,14 @@ func (e *Engine) Lacks(ctx context.Context, spec runtime.ContainerSpec) ([]runti
 	l.kernel()
 	l.gateway()
 	l.logging()
-	l.files(e.filesDir)
-	return l.found, nil
+	l.files(filesDir)
+	return l.found
 }
 
 // lacking collects what an engine lacks.
 type lacking struct {
 	info  runtime.EngineInfo
-	host  process
+	host  Process
 	spec  servicedef.Container
 	found []runtime.Lack
 }

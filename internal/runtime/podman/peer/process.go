@@ -1,4 +1,4 @@
-package podman
+package peer
 
 import (
 	"bufio"
@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is the process behind podman's socket, or the one that starts it on demand, as
+// Process is the process behind podman's socket, or the one that starts it on demand, as
 // far as this process may see it: its zero value knows nothing.
-type process struct {
+type Process struct {
 	// root is the path of its root directory; "" if that cannot be seen.
 	root string
 	// limits are its hard limits of nofile and nproc.
@@ -28,38 +28,37 @@ type process struct {
 	known    bool
 }
 
-// process finds the process behind the socket. One that cannot be seen, as from a
+// Of finds the process behind a socket, given its path. One that cannot be seen, as from a
 // container, is unknown: podman then finds out itself what it lacks.
-func (e *Engine) process(ctx context.Context) process {
-	path := strings.TrimPrefix(e.socket, "unix://")
+func Of(ctx context.Context, path string) Process {
 	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
-		return process{}
+		return Process{}
 	}
 	defer func() { _ = connection.Close() }()
 	raw, err := connection.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return process{}
+		return Process{}
 	}
 	var peer *unix.Ucred
 	if raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }) != nil ||
 		err != nil || peer.Pid <= 0 {
-		return process{}
+		return Process{}
 	}
 	return readProcess(filepath.Join("/proc", strconv.Itoa(int(peer.Pid))))
 }
 
 // readProcess reads what the kernel shows of a process.
-func readProcess(dir string) process {
+func readProcess(dir string) Process {
 	limits, err := os.ReadFile(filepath.Join(dir, "limits"))
 	if err != nil {
-		return process{}
+		return Process{}
 	}
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
-		return process{}
+		return Process{}
 	}
-	p := process{all: hardLimits(limits), limits: map[string]uint64{}, known: true}
+	p := Process{all: hardLimits(limits), limits: map[string]uint64{}, known: true}
 	for _, name := range []string{"nofile", "nproc"} {
 		if limit, known := p.all[name]; known {
 			p.limits[name] = limit
@@ -76,6 +75,9 @@ func readProcess(dir string) process {
 	}
 	return p
 }
+
+// Limits returns the hard limits of nofile and nproc, as far as they are known.
+func (p Process) Limits() map[string]uint64 { return p.limits }
 
 // limitNames are the names of limits in /proc/PID/limits.
 var limitNames = map[string]string{
@@ -108,10 +110,10 @@ func hardLimits(text []byte) map[string]uint64 {
 }
 
 // may reports whether the process, or one that it starts, can have a capability.
-func (p process) may(capability int) bool { return !p.known || p.bounding&(1<<capability) != 0 }
+func (p Process) may(capability int) bool { return !p.known || p.bounding&(1<<capability) != 0 }
 
 // exists reports whether a path exists for the process; true if that cannot be seen.
-func (p process) exists(path string) bool {
+func (p Process) exists(path string) bool {
 	if p.root == "" {
 		return true
 	}

@@ -1,0 +1,80 @@
+package marks
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command identifies the processes of a command among this host's: each has it in a
+// variable, which its children inherit.
+type Command string
+
+// NewCommand returns a mark that no other command has.
+func NewCommand() Command {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return Command(hex.EncodeToString(b[:]))
+}
+
+// Variable returns the mark as an entry of the command's environment.
+func (m Command) Variable() string { return "MCP_EXEC=" + string(m) }
+
+// A process may not have begun when it is to get a signal, or may have ended.
+const (
+	signalTries = 20
+	signalPause = 100 * time.Millisecond
+)
+
+// UntilSent calls send until it reports that it has sent a signal, a bounded number of
+// times.
+func (m Command) UntilSent(send func() bool) {
+	for range signalTries {
+		if send() {
+			return
+		}
+		time.Sleep(signalPause)
+	}
+}
+
+// HangUp sends SIGHUP to the processes of the command.
+func (m Command) HangUp() {
+	m.UntilSent(func() bool { return m.Signal(0, syscall.SIGHUP) })
+}
+
+// Signal sends a signal to the process of that number, or to all that have the mark for 0,
+// and reports whether there was one.
+func (m Command) Signal(pid int, number syscall.Signal) (sent bool) {
+	pids := []int{pid}
+	if pid == 0 {
+		pids = m.processes()
+	}
+	for _, pid := range pids {
+		// The handle is taken first, so that a later process with this pid gets nothing.
+		if process, err := os.FindProcess(pid); err == nil && m.marks(pid) {
+			sent = process.Signal(number) == nil || sent
+		}
+	}
+	return sent
+}
+
+func (m Command) processes() (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil && m.marks(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func (m Command) marks(pid int) bool {
+	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+	return err == nil && slices.Contains(strings.Split(string(environ), "\x00"), m.Variable())
+}
