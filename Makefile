@@ -86,22 +86,15 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 	@for module in examples/src/*/; do (cd $$module && go vet ./...); done
 
 # Go programs that live briefly collect garbage with a quarter of their work: the linters,
-# and the parts that tests start. They do less of that with more memory.
-lint: export GOGC := 200
-test: export GOGC := 400
+# and the parts that tests start. They do half of that with more memory.
+lint test: export GOGC := 200
 
 # Tests on real parts wait more than they work: more packages at once than most
-# machines have processors, and the longest first, beside the module of the edge.
-# `make lint` vets them. What they run must not take itself for a part of this make.
+# machines have processors, and the longest first. `make lint` vets them.
 .PHONY: test
 test: setup $(RUN_TOOLS) $(EDGE_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@$(MAKE) -j 2 test-mcp test-edge
-
-.PHONY: test-mcp test-edge
-test-mcp:
-	@MAKEFLAGS= go test -vet=off -timeout 30m $(TESTFLAGS) -p 3 ./test/e2e ./test/crash ./internal/runtime/podman ./test/apps ./test/threat $$(go list ./... | grep -v /bench/temporalserver)
-test-edge:
-	@cd edge && MAKEFLAGS= go test -vet=off -timeout 30m $(TESTFLAGS) ./...
+	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 3 ./test/e2e ./test/crash ./internal/runtime/podman ./test/apps ./test/threat $$(go list ./... | grep -v /bench/temporalserver)
+	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
 
 # How often each application is updated, broken and rolled back in a soak.
 UPDATES ?= 10
