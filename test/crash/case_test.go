@@ -58,6 +58,7 @@ type faultCase struct {
 
 	verdict verdict
 	err     error  // why the verdict is wrong
+	logs    string // what the parts have logged meanwhile, if it is wrong
 	cause   string // message of the last deployment that failed
 }
 

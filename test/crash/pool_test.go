@@ -205,8 +205,11 @@ func (fc *faultCase) onSomeRig() time.Duration {
 		return 0
 	}
 	defer pool.give(r)
-	started := time.Now()
+	started, logged := time.Now(), r.logSizes()
 	fc.execute(r)
+	if fc.err != nil {
+		fc.logs = r.loggedSince(logged)
+	}
 	return time.Since(started)
 }
 
@@ -217,6 +220,6 @@ func (fc *faultCase) print(took time.Duration) {
 		fmt.Fprintf(os.Stderr, "%s %5.1fs %-8s %s\n", time.Now().Format(time.TimeOnly), took.Seconds(), fc.verdict, fc.name())
 	}
 	if fc.err != nil && fc.rig != nil {
-		fmt.Fprintf(os.Stderr, "  on %s, service %s: %v\n", fc.rig.dir, fc.service, fc.err)
+		fmt.Fprintf(os.Stderr, "  on %s, service %s: %v\n%s", fc.rig.dir, fc.service, fc.err, fc.logs)
 	}
 }
