@@ -67,6 +67,7 @@ var (
 	networkFull    = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
 	networkGone    = cause{text: "network not found", kind: fault.Invalid}
 	addressTaken   = cause{text: "requested ip address", kind: fault.Unavailable, begins: true}
+	interfaceGone  = cause{text: "no such network interface", kind: fault.Unavailable}
 	networkUnknown = cause{text: "unable to find network with name or ID ", kind: fault.Invalid, begins: true}
 	userRange      = cause{text: "uids and gids must be in range", kind: fault.Invalid, begins: true}
 	plainHTTP      = cause{text: "server gave HTTP response to HTTPS client", kind: fault.Invalid}
@@ -119,6 +120,7 @@ var engineCauses = join([]cause{
 	networkUnknown,
 	networkGone,
 	networkFull,
+	interfaceGone,
 	addressTaken,
 	{text: "network already exists", kind: fault.Conflict},
 	{text: "network name ", kind: fault.Conflict, begins: true}, // already used

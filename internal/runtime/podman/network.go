@@ -56,12 +56,30 @@ func (e *Engine) CreateNetwork(ctx context.Context, spec runtime.NetworkSpec) (r
 	// Podman gives the next name that no interface has, and a network has one only while a
 	// container is on it: two engines of a machine would share a bridge.
 	wanted.Interface = fmt.Sprintf("mcp%012x", rand.Uint64()>>16)
-	var created network
-	if err := e.ask(ctx, post("/networks/create").sending(wanted), &created); err != nil {
+	created, err := e.askCreated(ctx, wanted)
+	if err != nil {
 		return runtime.NetworkInfo{}, e.translate(ctx, err, "create network %s", spec.Name)
 	}
 	return describeNetwork(created), nil
 }
+
+// askCreated asks podman to create a network. Podman first reads the host's interfaces, and
+// then the addresses of each: where one is removed in between, as the bridge of another
+// network is with its last container, it creates nothing, and is asked again.
+func (e *Engine) askCreated(ctx context.Context, wanted network) (created network, err error) {
+	for try := 1; ; try++ {
+		err = e.ask(ctx, post("/networks/create").sending(wanted), &created)
+		if err == nil || try == networkTries || !causesOf(err).has(interfaceGone) {
+			return created, err
+		}
+		if err := pause(ctx); err != nil {
+			return created, err
+		}
+	}
+}
+
+// networkTries bounds the attempts to create a network while interfaces are removed.
+const networkTries = 20
 
 // RemoveNetwork removes a network that no container has.
 func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {

@@ -1,11 +1,15 @@
 package podman_test
 
 import (
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
@@ -44,4 +48,31 @@ func TestAContainerStartsAlthoughItsAddressIsTaken(t *testing.T) {
 	require.NotEqual(t, address, info.Addresses[network.Name])
 	require.NoError(t, engine.Stop(t.Context(), "first", time.Second))
 	require.NoError(t, engine.Start(t.Context(), "first"))
+}
+
+// A network is created although the host's interfaces change while podman reads them.
+func TestANetworkIsCreatedWhileInterfacesGo(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	pass := toPodman(service.Socket())
+	var failing atomic.Int32
+	engine := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/networks/create") && failing.Add(-1) >= 0 {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte(`{"cause":"no such network interface","message":"route ip+net: no such network interface","response":500}`))
+			return
+		}
+		pass.ServeHTTP(w, r)
+	})))
+	failing.Store(2)
+	created, err := engine.CreateNetwork(t.Context(), runtime.NetworkSpec{Name: "busy"})
+	require.NoError(t, err)
+	require.Negative(t, failing.Load())
+	found, err := engine.Network(t.Context(), "busy")
+	require.NoError(t, err)
+	require.Equal(t, created, found)
+	failing.Store(1000)
+	_, err = engine.CreateNetwork(t.Context(), runtime.NetworkSpec{Name: "other"})
+	require.True(t, fault.Is(err, fault.Unavailable), "it is worth another attempt: %v", err)
 }
