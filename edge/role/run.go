@@ -74,8 +74,17 @@ func OpenData(data string) error {
 }
 
 // Run runs an edge until ctx ends, its name is refused, or another process has taken
-// over. It serves what is on disk before it has reached Temporal.
+// over. It serves what is on disk before it has reached Temporal. That ctx ends is no
+// error, also before it serves.
 func Run(ctx context.Context, o ProcessOptions) error {
+	err := run(ctx, o)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func run(ctx context.Context, o ProcessOptions) error {
 	if err := OpenData(o.Data); err != nil {
 		return err
 	}
@@ -118,7 +127,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 
 	lock, err := acquire(ctx, o.Data, o.Log)
 	if err != nil {
-		return endOf(ctx, err)
+		return err
 	}
 	defer lock.Close()
 	listener := telemetry.Listen(o.Metrics, measured.Handler(), o.Log)
@@ -147,14 +156,6 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	unserve()
 	listener.Close()
 	_ = lock.Close()
-	return err
-}
-
-// endOf returns err, or nil once ctx has ended: an edge that is stopped has succeeded.
-func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
 	return err
 }
 

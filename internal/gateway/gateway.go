@@ -54,8 +54,16 @@ type Options struct {
 	Refresh time.Duration
 }
 
-// Serve serves until ctx ends.
+// Serve serves until ctx ends. That is no error, also before it serves.
 func Serve(ctx context.Context, o Options) error {
+	err := serve(ctx, o)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func serve(ctx context.Context, o Options) error {
 	own, err := seal.Load(o.KeyFile)
 	if err != nil {
 		return err
@@ -69,7 +77,7 @@ func Serve(ctx context.Context, o Options) error {
 	copied := newCopies(o.Data)
 	shared, sealed, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
 	if err != nil {
-		return ifEnded(ctx, err)
+		return err
 	}
 	if err := keepKeys(ctx, store); err != nil {
 		return err
@@ -150,11 +158,3 @@ func (o Options) upstream(ctx context.Context) error {
 
 // temporalService is what Temporal reports the health of.
 const temporalService = "temporal.api.workflowservice.v1.WorkflowService"
-
-// ifEnded returns nil for the error of a wait that was interrupted.
-func ifEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
