@@ -9,31 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 )
 
-const sourced = `name = "shop"
-node = "rift"
-path = "shop"
-env_file = ["shared.env"]
-[[components]]
-name = "web"
-image = "r.example/web:v1"
-env = { A = "definition" }
-secret_env = { E = "secret" }
-env_file = "web.env"
-[[components.files]]
-target = "/etc/web.conf"
-source = "conf/web.conf"
-[[components.files]]
-target = "/etc/web.bin"
-source = "web.bin"
-[[components.routes]]
-name = "http"
-port = 80
-[[components]]
-name = "db"
-image = "r.example/db:v1"
-`
+const sourced = servicedeftest.Sources
 
 // tree writes the definition and a workspace, and returns the directories.
 func tree(t *testing.T, definition string, files map[string]string) (service *servicedef.Service, workspace string) {

@@ -7,58 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 )
 
-// settings is a definition with two environments.
-const settings = `name = "shop"
-node = "rift"
-path = "shop"
-
-[build.images]
-shop-api = "Containerfile"
-
-[[components]]
-name = "api"
-image = "registry.example:5000/shop-api:v1"
-env = { LOG_LEVEL = "info", COLOUR = "blue" }
-secret_env = { PASSWORD = "shop-db" }
-secrets = ["shop-tls", { source = "key", mode = "0400" }]
-cmd = ["serve", "--fast"]
-volumes = ["shop-cache:/cache", "uploads:/uploads:ro", "/etc/shop:/etc/shop:ro"]
-
-[components.health]
-http = "/healthz"
-host = "shop.example"
-retries = 5
-
-[[components.routes]]
-name = "rest"
-port = 443
-mode = "l7"
-hostname = "shop.example"
-
-[[components]]
-name = "db"
-image = "docker.io/library/postgres:17"
-
-[env.staging]
-node = "orion"
-[[env.staging.components]]
-name = "api"
-image = "registry.example:5000/shop-api:v2"
-env = { LOG_LEVEL = "debug", EXTRA = "1" }
-cmd = ["serve"]
-[env.staging.components.health]
-cmd = ["check"]
-[[env.staging.components.routes]]
-name = "rest"
-hostname = "staging.shop.example"
-[[env.staging.components.routes]]
-name = "admin"
-port = 9000
-
-[env.test]
-`
+const settings = servicedeftest.Environments
 
 func TestADirectoryFindsEnvironments(t *testing.T) {
 	d := read(t, directory(t, map[string]string{"shop.toml": settings, "blog.toml": definition("blog", "web")}))

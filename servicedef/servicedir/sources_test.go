@@ -9,32 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
-const sourced = `name = "shop"
-node = "rift"
-path = "shop"
-env_file = ["shared.env"]
-[[components]]
-name = "web"
-image = "r.example/web:v1"
-env = { A = "definition" }
-secret_env = { E = "secret" }
-env_file = "web.env"
-[[components.files]]
-target = "/etc/web.conf"
-source = "conf/web.conf"
-[[components.files]]
-target = "/etc/web.bin"
-source = "web.bin"
-[[components.routes]]
-name = "http"
-port = 80
-[[components]]
-name = "db"
-image = "r.example/db:v1"
-`
+const sourced = servicedeftest.Sources
 
 func complete() map[string]string {
 	return map[string]string{
