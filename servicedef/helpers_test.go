@@ -39,11 +39,6 @@ image = "docker.io/library/postgres:17"
 # db
 `
 
-// definition returns a valid definition of one component.
-func definition(service, component string) string {
-	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
-}
-
 // directory creates a directory with these files.
 func directory(t *testing.T, files map[string]string) string {
 	t.Helper()

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 )
 
 func TestLoad(t *testing.T) {
-	dir := directory(t, map[string]string{"shop.toml": definition("shop", "api"), "bad.toml": "x = 1"})
+	dir := directory(t, map[string]string{"shop.toml": servicedeftest.Minimal("shop", "api"), "bad.toml": "x = 1"})
 	s, err := servicedef.Load(filepath.Join(dir, "shop.toml"))
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(dir, "shop.toml"), s.File)

@@ -7,12 +7,8 @@ import (
 
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/servicedef/collisions"
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 )
-
-// definition returns a valid definition of one component.
-func definition(service, component string) string {
-	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
-}
 
 func TestCollisions(t *testing.T) {
 	load := func(text, file string) *servicedef.Service {
@@ -20,15 +16,15 @@ func TestCollisions(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	a := load(definition("a", "b"), "a.toml")
-	ab := load(definition("a-b", "a-b"), "ab.toml")
+	a := load(servicedeftest.Minimal("a", "b"), "a.toml")
+	ab := load(servicedeftest.Minimal("a-b", "a-b"), "ab.toml")
 	require.EqualError(t, collisions.Containers([]*servicedef.Service{a, ab}),
 		"ab.toml: components[0].name: component a-b of service a-b makes a container a-b on node rift, and so does component b of service a (a.toml)")
-	require.NoError(t, collisions.Containers([]*servicedef.Service{a, load(definition("b", "a"), "b.toml")}))
+	require.NoError(t, collisions.Containers([]*servicedef.Service{a, load(servicedeftest.Minimal("b", "a"), "b.toml")}))
 	ab.Components[0].Node = "orion"
 	require.NoError(t, collisions.Containers([]*servicedef.Service{a, ab}), "on another node")
 
-	within := load(definition("a", "b"), "")
+	within := load(servicedeftest.Minimal("a", "b"), "")
 	within.Components = append(within.Components, within.Components[0])
 	require.ErrorContains(t, collisions.Containers([]*servicedef.Service{within}), "component b of service a makes a container a-b")
 }

@@ -76,3 +76,8 @@ port = 80
 name = "db"
 image = "r.example/db:v1"
 `
+
+// Minimal returns a valid definition of one component.
+func Minimal(service, component string) string {
+	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
+}

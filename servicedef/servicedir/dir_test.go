@@ -11,13 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/servicedeftest"
 	"github.com/metacircular/mcp/servicedef/servicedir"
 )
-
-// definition returns a valid definition of one component.
-func definition(service, component string) string {
-	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
-}
 
 // directory creates a directory with these files.
 func directory(t *testing.T, files map[string]string) string {
@@ -38,12 +34,12 @@ func read(t *testing.T, dir string) *servicedir.Dir {
 
 func TestADirectoryGivesTheValidServicesAndTheProblems(t *testing.T) {
 	dir := directory(t, map[string]string{
-		"shop.toml":   definition("shop", "api"),
-		"blog.toml":   definition("blog", "web"),
+		"shop.toml":   servicedeftest.Minimal("shop", "api"),
+		"blog.toml":   servicedeftest.Minimal("blog", "web"),
 		"broken.toml": "name = ",
-		"wrong.toml":  definition("wrong", "Web"),
-		"one.toml":    definition("twin", "a"),
-		"two.toml":    definition("twin", "b"),
+		"wrong.toml":  servicedeftest.Minimal("wrong", "Web"),
+		"one.toml":    servicedeftest.Minimal("twin", "a"),
+		"two.toml":    servicedeftest.Minimal("twin", "b"),
 		".#blog.toml": "an editor's",
 		"README.md":   "no definition",
 	})
@@ -56,7 +52,7 @@ func TestADirectoryGivesTheValidServicesAndTheProblems(t *testing.T) {
 	require.Equal(t, []string{"broken.toml name", "one.toml name", "two.toml name", "wrong.toml components[0].name"}, got)
 	require.Equal(t, filepath.Join(dir, "two.toml")+" also defines service twin", found[1].Message)
 
-	services, found = read(t, directory(t, map[string]string{"shop.toml": definition("shop", "api")})).Services()
+	services, found = read(t, directory(t, map[string]string{"shop.toml": servicedeftest.Minimal("shop", "api")})).Services()
 	require.Empty(t, found)
 	require.Len(t, services, 1)
 }
@@ -69,12 +65,12 @@ func TestADirectoryThatDoesNotExist(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	dir := directory(t, map[string]string{
-		"shop.toml":    definition("shop", "api"),
-		"notes.toml":   definition("blog", "web"),
+		"shop.toml":    servicedeftest.Minimal("shop", "api"),
+		"notes.toml":   servicedeftest.Minimal("blog", "web"),
 		"broken.toml":  "name = ",
-		"renamed.toml": definition("wrong", "Web"),
-		"one.toml":     definition("twin", "a"),
-		"two.toml":     definition("twin", "B"),
+		"renamed.toml": servicedeftest.Minimal("wrong", "Web"),
+		"one.toml":     servicedeftest.Minimal("twin", "a"),
+		"two.toml":     servicedeftest.Minimal("twin", "B"),
 	})
 	t.Run("by the name in the file", func(t *testing.T) {
 		s, err := read(t, dir).Find("blog")
@@ -123,12 +119,12 @@ func TestFind(t *testing.T) {
 
 func TestCollisionsOfOneService(t *testing.T) {
 	dir := directory(t, map[string]string{
-		"a.toml":      definition("a", "b"),
-		"ab.toml":     definition("a-b", "a-b"),
-		"x.toml":      definition("x", "y-z"),
-		"xy.toml":     definition("x-y", "z"),
+		"a.toml":      servicedeftest.Minimal("a", "b"),
+		"ab.toml":     servicedeftest.Minimal("a-b", "a-b"),
+		"x.toml":      servicedeftest.Minimal("x", "y-z"),
+		"xy.toml":     servicedeftest.Minimal("x-y", "z"),
 		"broken.toml": "name = ",
-		"alone.toml":  definition("alone", "web"),
+		"alone.toml":  servicedeftest.Minimal("alone", "web"),
 	})
 	for name, want := range map[string]string{"a": "service a-b", "a-b": "service a ", "alone": ""} {
 		s, err := read(t, dir).Find(name)

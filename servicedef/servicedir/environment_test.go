@@ -13,7 +13,7 @@ import (
 const settings = servicedeftest.Environments
 
 func TestADirectoryFindsEnvironments(t *testing.T) {
-	d := read(t, directory(t, map[string]string{"shop.toml": settings, "blog.toml": definition("blog", "web")}))
+	d := read(t, directory(t, map[string]string{"shop.toml": settings, "blog.toml": servicedeftest.Minimal("blog", "web")}))
 	s, err := d.FindIn("shop", "staging")
 	require.NoError(t, err)
 	require.Equal(t, "shop-staging", s.Name)
@@ -37,7 +37,7 @@ func TestADirectoryFindsEnvironments(t *testing.T) {
 }
 
 func TestAnEnvironmentCannotHaveTheNameOfAService(t *testing.T) {
-	dir := directory(t, map[string]string{"shop.toml": settings, "other.toml": definition("shop-staging", "web")})
+	dir := directory(t, map[string]string{"shop.toml": settings, "other.toml": servicedeftest.Minimal("shop-staging", "web")})
 	d := read(t, dir)
 	for _, find := range []func() (*servicedef.Service, error){
 		func() (*servicedef.Service, error) { return d.Find("shop-staging") },

@@ -1,11 +1,7 @@
 package marks
 
 import (
-	"bytes"
 	"context"
-	"os"
-	"path/filepath"
-	"strconv"
 )
 
 // Check identifies the processes of a container's checks among this host's. It is the
@@ -25,8 +21,5 @@ func (m Check) Watch(ctx context.Context, disconnect func()) (done func()) {
 
 // Kill kills the marked processes.
 func (m Check) Kill() {
-	killEach(func(pid int) bool {
-		environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-		return err == nil && bytes.Contains(environ, []byte(m.Variable()+"\x00"))
-	})
+	killEach(func(pid int) bool { return hasVariable(pid, m.Variable()) })
 }

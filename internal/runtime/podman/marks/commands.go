@@ -3,11 +3,6 @@ package marks
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -53,28 +48,9 @@ func (m Command) HangUp() {
 func (m Command) Signal(pid int, number syscall.Signal) (sent bool) {
 	pids := []int{pid}
 	if pid == 0 {
-		pids = m.processes()
+		pids = processes()
 	}
-	for _, pid := range pids {
-		// The handle is taken first, so that a later process with this pid gets nothing.
-		if process, err := os.FindProcess(pid); err == nil && m.marks(pid) {
-			sent = process.Signal(number) == nil || sent
-		}
-	}
-	return sent
+	return signalEach(pids, m.marks, number)
 }
 
-func (m Command) processes() (pids []int) {
-	entries, _ := os.ReadDir("/proc")
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil && m.marks(pid) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-func (m Command) marks(pid int) bool {
-	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-	return err == nil && slices.Contains(strings.Split(string(environ), "\x00"), m.Variable())
-}
+func (m Command) marks(pid int) bool { return hasVariable(pid, m.Variable()) }

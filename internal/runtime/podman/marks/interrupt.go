@@ -2,8 +2,6 @@ package marks
 
 import (
 	"context"
-	"os"
-	"strconv"
 	"time"
 )
 
@@ -34,25 +32,5 @@ func interrupt(ctx context.Context, kill func(), running func() bool, disconnect
 	return func() {
 		stop()
 		close(ended)
-	}
-}
-
-// killEach kills the processes of this host that marked reports.
-func killEach(marked func(pid int) bool) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		// The handle is taken first, so that a later process with this pid is
-		// not killed.
-		process, err := os.FindProcess(pid)
-		if err == nil && marked(pid) {
-			_ = process.Kill()
-		}
 	}
 }
