@@ -56,7 +56,7 @@ func (r *report) applies(key string, route Route) {
 		switch {
 		case !set[name]:
 		case slices.Contains(keysOfL7, name) && route.Mode == modeL4:
-			r.add(joinKey(key, name), `is for mode = "l7"; the bytes of an l4 route are not looked into`)
+			r.add(joinKey(key, name), `is for mode = "l7"; the bytes of an l4 route are not read`)
 		case name == "proxy_protocol" && route.Mode == modeL7:
 			r.add(joinKey(key, name), `is for mode = "l4"; an l7 route gets the client's address in X-Forwarded-For`)
 		case name == "proxy_protocol" && route.Protocol == udp:

@@ -79,7 +79,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 			return err
 		}
 	}
-	w.checkLooks(store, r.MonitorInterval)
+	w.checkObservations(store, r.MonitorInterval)
 	control := &oncontrol.Control{
 		Registry:  store,
 		Images:    imageregistry.New(r.Images),

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/workflows/tend"
 )
 
-// readableTime bounds the look for what is encrypted.
+// readableTime bounds the search for what is encrypted.
 const readableTime = 5 * time.Second
 
 // readable fails with the fault of a missing key if this process cannot decrypt what

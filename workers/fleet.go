@@ -22,7 +22,7 @@ const (
 	nodeRunning    = "mcp_node_containers_running"
 	nodePorts      = "mcp_node_ports_in_use"
 	nodeDrift      = "mcp_node_drift"
-	lastLook       = "mcp_monitor_last_look_seconds"
+	lastObserved   = "mcp_monitor_last_observation_seconds"
 	edgeAdmitted   = "mcp_edge_admitted"
 	edgeStale      = "mcp_edge_stale_services"
 	edgeSeen       = "mcp_edge_seen_seconds"
@@ -64,7 +64,7 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		{Name: jobSucceeded, Help: "How long ago the job's last run that has succeeded ended, in seconds.", Labels: of("service", "job")},
 		{Name: jobFailing, Help: "1 if the job's last run has failed or was missed, 0 if not.", Labels: of("service", "job")},
 		{Name: jobRunning, Help: "1 while a run of the job is under way, 0 if none is.", Labels: of("service", "job")},
-		{Name: lastLook, Help: "How long ago the monitor last observed the node, in seconds, whether it answered or not.", Labels: of("node")},
+		{Name: lastObserved, Help: "How long ago the monitor last observed the node, in seconds, whether it answered or not.", Labels: of("node")},
 	} {
 		t.Declare(m)
 	}
@@ -108,7 +108,7 @@ func gaugesOf(n fleet.NodeState, ports int, now time.Time) (gauges []telemetry.G
 		gauges = append(gauges, telemetry.Gauge{Name: name, Labels: labels, Value: value})
 	}
 	add(nodePorts, float64(ports))
-	add(lastLook, max(0, now.Sub(n.LookedAt()).Seconds()))
+	add(lastObserved, max(0, now.Sub(n.LastObserved()).Seconds()))
 	open := map[fleet.DriftKind]int{}
 	for _, d := range n.Drift {
 		open[d.Kind]++

@@ -26,7 +26,7 @@ type Lost struct {
 	Keys     []string
 }
 
-// FindLost looks for what is encrypted with the key. It needs no key.
+// FindLost searches for what is encrypted with the key. It needs no key.
 func FindLost(ctx context.Context, l Loss) (lost Lost, err error) {
 	store, err := registry.Open(ctx, l.PostgresURL, registry.Insecure(l.Insecure))
 	if err != nil {

@@ -25,10 +25,10 @@ type Stuck struct {
 	Runs []*common.WorkflowExecution
 }
 
-// mostStuck bounds the workflows that FindStuck looks at.
+// mostStuck bounds the workflows that FindStuck reads.
 const mostStuck = 10_000
 
-// FindStuck looks for what is encrypted with a key in a namespace of Temporal. The client
+// FindStuck searches for what is encrypted with a key in a namespace of Temporal. The client
 // decrypts nothing.
 func FindStuck(ctx context.Context, c client.Client, namespace, key string) (stuck Stuck, err error) {
 	schedules, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000})
@@ -60,13 +60,13 @@ func FindStuck(ctx context.Context, c client.Client, namespace, key string) (stu
 // stuckRuns are the workflows under way of whose history a part is encrypted with a key.
 func stuckRuns(ctx context.Context, c client.Client, key string) (runs []*common.WorkflowExecution, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'", PageSize: 1000}
-	for looked := 0; ; {
+	for read := 0; ; {
 		page, err := c.ListWorkflow(ctx, request)
 		if err != nil {
 			return nil, stuckFault(err, "list what is under way")
 		}
 		for _, info := range page.GetExecutions() {
-			if looked++; looked > mostStuck {
+			if read++; read > mostStuck {
 				return nil, fault.New(fault.Invalid, "more than %d workflows are under way", mostStuck).
 					WithHint("begin with another namespace of Temporal")
 			}

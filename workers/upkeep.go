@@ -126,9 +126,9 @@ func (u upkeep) check(ctx context.Context) error {
 	return nil
 }
 
-// checkLooks makes readiness depend on the observations of the nodes. They are judged
+// checkObservations makes readiness depend on the observations of the nodes. They are judged
 // from the moment on when this worker could have made them.
-func (w *Workers) checkLooks(store *registry.Store, interval time.Duration) {
+func (w *Workers) checkObservations(store *registry.Store, interval time.Duration) {
 	started := time.Now()
 	w.telemetry.Check("monitor", func(ctx context.Context) error {
 		nodes, err := store.NodeStates(ctx)
@@ -149,7 +149,7 @@ func overdue(nodes []fleet.NodeState, started, now time.Time, interval time.Dura
 	watch.MarkOverdue(nodes, now, interval)
 	for _, n := range nodes {
 		if n.Overdue {
-			return fault.New(fault.Unavailable, "the monitor has not looked at node %s for %s", n.Name, now.Sub(n.Observed).Round(time.Second)).
+			return fault.New(fault.Unavailable, "the monitor has not observed node %s for %s", n.Name, now.Sub(n.Observed).Round(time.Second)).
 				WithHint("look at the schedule and the workflows monitor in Temporal")
 		}
 	}

@@ -88,7 +88,7 @@ func (m *mend) left() []string {
 	return slices.DeleteFunc(slices.Clone(m.Nodes), func(name string) bool { return !slices.Contains(may, name) })
 }
 
-// mendPatience is how long a Mend waits for a node before it looks whether that is
+// mendPatience is how long a Mend waits for a node before it checks whether that is
 // still of the fleet.
 const mendPatience = 10 * time.Minute
 

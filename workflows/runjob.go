@@ -46,7 +46,7 @@ const (
 	// latePatience how long one has at least that begins at the end of its catch_up.
 	startPatience = time.Minute
 	latePatience  = 5 * time.Second
-	// A run that waits for another one looks again after runPause at first, and each
+	// A run that waits for another one checks again after runPause at first, and each
 	// longestRunPause at last.
 	runPause, longestRunPause = time.Second, 30 * time.Second
 )

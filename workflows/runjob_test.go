@@ -230,10 +230,10 @@ func TestARunThatCannotBegin(t *testing.T) {
 
 func TestARunBesideAnother(t *testing.T) {
 	under := &fleet.JobRun{Service: "shop", Job: "backup", Number: 3, Node: "rift", WorkflowID: "other", RunID: "other-run"}
-	// until is a run that is under way for the first looks.
-	until := func(looks int) func() *fleet.JobRun {
+	// until is a run that is under way for the first reads.
+	until := func(reads int) func() *fleet.JobRun {
 		return func() *fleet.JobRun {
-			if looks--; looks < 0 {
+			if reads--; reads < 0 {
 				return nil
 			}
 			return under

@@ -173,7 +173,7 @@ type EndRunsInput struct {
 	Wait    time.Duration `json:"wait"`
 }
 
-// endPause is the time between two looks at runs that end.
+// endPause is the time between two checks of runs that end.
 const endPause = 250 * time.Millisecond
 
 // EndRuns cancels the runs of a service's jobs, and waits until they have ended.

@@ -21,7 +21,7 @@ const (
 	// logGather is how long a follow waits for more lines after the first, so that
 	// lines that are printed at once do not take an answer each.
 	logGather = 150 * time.Millisecond
-	// endingPause is the time until the next look at a container that ends.
+	// endingPause is the time until a container that ends is inspected again.
 	endingPause = 50 * time.Millisecond
 )
 

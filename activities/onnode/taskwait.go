@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// longestTaskPause is the longest pause between two looks at a task that runs.
+// longestTaskPause is the longest pause between two checks of a task that runs.
 const longestTaskPause = time.Second
 
 // AwaitTask waits for the end of a task that was started, and reports what it prints. One

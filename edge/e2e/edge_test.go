@@ -131,7 +131,7 @@ func (e *site) startWith(env []string) *process {
 	require.NoError(e.t, p.cmd.Start())
 	go func() {
 		defer close(p.done)
-		_ = p.cmd.Wait() // its exit code is looked at
+		_ = p.cmd.Wait() // its exit code is checked
 	}()
 	e.t.Cleanup(func() {
 		p.kill()

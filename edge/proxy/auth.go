@@ -42,7 +42,7 @@ const noPassword = "abcdefghijklmnopqrstuu" + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcde"
 const (
 	// costMost is the greatest cost of a hash that is compared with: about two seconds.
 	costMost = 15
-	// passwordMost is the length of the longest password that is looked at.
+	// passwordMost is the length of the longest password that is compared.
 	passwordMost = 1 << 10
 	// outcomesMost is how many outcomes are remembered.
 	outcomesMost = 4096

@@ -29,8 +29,8 @@ const (
 	// mendEvery is how long an edge waits before it tries again to listen on a port, or
 	// to write a file.
 	mendEvery = 10 * time.Second
-	// lookEvery is how often it looks whether Temporal answers.
-	lookEvery = 5 * time.Second
+	// healthEvery is how often it checks whether Temporal answers.
+	healthEvery = 5 * time.Second
 )
 
 // announceTimeout bounds the wait for the answer of a control worker.
@@ -124,17 +124,17 @@ func (e *Edge) pause(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// keepLooking wakes the announcements when Temporal answers again, until ctx ends.
-func (e *Edge) keepLooking(ctx context.Context) {
+// keepChecking wakes the announcements when Temporal answers again, until ctx ends.
+func (e *Edge) keepChecking(ctx context.Context) {
 	away := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(lookEvery):
+		case <-time.After(healthEvery):
 		}
-		look, cancel := context.WithTimeout(ctx, lookEvery)
-		_, err := e.client.CheckHealth(look, &client.CheckHealthRequest{})
+		check, cancel := context.WithTimeout(ctx, healthEvery)
+		_, err := e.client.CheckHealth(check, &client.CheckHealthRequest{})
 		cancel()
 		if err == nil && away {
 			e.router.wake()

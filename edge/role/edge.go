@@ -86,7 +86,7 @@ func Start(c client.Client, o Options) *Edge {
 			e.failed <- err
 		}
 	})
-	e.running.Go(func() { e.keepLooking(ctx) })
+	e.running.Go(func() { e.keepChecking(ctx) })
 	o.Telemetry.Ready()
 	return e
 }

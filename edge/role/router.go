@@ -91,8 +91,8 @@ func NewRouter(o RouterOptions) (*Router, error) {
 }
 
 // Publish serves the publications. An edge that is not admitted, as far as it knows,
-// first announces itself again: who publishes to it knows better. So does one to which
-// nothing is published: it may have been removed.
+// first announces itself again: the deploy that publishes to it knows better. So does one
+// to which nothing is published: it may have been removed.
 func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) (problems []string) {
 	if !r.awaitAdmission(ctx, len(publications) == 0) {
 		return []string{"the edge does not know yet that it is admitted, and serves nothing"}

@@ -38,11 +38,11 @@ const mostRetry = time.Hour
 // edge. It doubles with each.
 const sealingRetry = 2 * time.Second
 
-// firstLook is the time before an edge first looks whether another one has obtained what
-// it could not. It doubles with each, up to mostLook.
+// firstCheck is the time before an edge first checks whether another one has obtained what
+// it could not. It doubles with each, up to mostCheck.
 const (
-	firstLook = 2 * time.Second
-	mostLook  = 5 * time.Minute
+	firstCheck = 2 * time.Second
+	mostCheck  = 5 * time.Minute
 )
 
 // loadingTime is how long the ports wait for certificates that are on disk.
@@ -239,20 +239,20 @@ func (c *certificates) manage(ctx context.Context, name string, m *managed) {
 func (c *certificates) pause(ctx context.Context, name string, config *certmagic.Config, pause time.Duration) {
 	end := time.NewTimer(pause)
 	defer end.Stop()
-	look := time.NewTimer(firstLook)
-	defer look.Stop()
-	for next := 2 * firstLook; ; next = min(2*next, mostLook) {
+	check := time.NewTimer(firstCheck)
+	defer check.Stop()
+	for next := 2 * firstCheck; ; next = min(2*next, mostCheck) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-end.C:
 			return
-		case <-look.C:
+		case <-check.C:
 		}
 		if config == c.public && config.Storage.Exists(ctx, certmagic.StorageKeys.SiteCert(config.Issuers[0].IssuerKey(), name)) {
 			return
 		}
-		look.Reset(next)
+		check.Reset(next)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // tlsRecord is the first byte of a TLS handshake.
 const tlsRecord = 0x16
 
-// maxHello bounds what is kept of a connection while its server name is looked for.
+// maxHello bounds what is kept of a connection while its server name is searched for.
 // Clients send less than 4 KiB.
 const maxHello = 32 << 10
 

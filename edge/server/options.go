@@ -95,7 +95,7 @@ type Renewal struct {
 	// Window is the part of a certificate's lifetime, at its end, in which it is
 	// renewed. Default 1/3. An ACME authority may advise another time.
 	Window float64
-	// Check is how often certificates are looked at. Default 10 minutes.
+	// Check is how often certificates are checked. Default 10 minutes.
 	Check time.Duration
 	// Retry is how long to wait after a first failure; the time doubles with each, up
 	// to an hour. Default 1 minute.

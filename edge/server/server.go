@@ -22,7 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// again is how often the server tries to listen where that has failed, and looks
+// again is how often the server tries to listen where that has failed, and checks
 // whether the files of certificates have changed.
 const again = 2 * time.Second
 

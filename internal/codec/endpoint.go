@@ -51,8 +51,8 @@ func (c *Codec) Handler(ui string) http.Handler {
 	})
 }
 
-// decoder decrypts what it can, without a note of what it cannot: who asks decides what
-// is asked for.
+// decoder decrypts what it can, without a note of what it cannot: a caller may ask for
+// anything.
 type decoder struct{ codec *Codec }
 
 func (d decoder) Decode(payloads []*common.Payload) ([]*common.Payload, error) {

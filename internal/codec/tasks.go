@@ -18,7 +18,7 @@ import (
 // refusalTime bounds the refusal of a task.
 const refusalTime = 10 * time.Second
 
-// worker is who was given a task: each request that a task answers names it.
+// worker is the process that was given a task: each request that a task answers names it.
 type worker interface {
 	GetNamespace() string
 	GetIdentity() string

@@ -122,7 +122,7 @@ func (v *validation) socket(key, socket string) {
 	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
 }
 
-// codec refuses an address that other hosts reach: who asks there gets what is
+// codec refuses an address that other hosts reach: whoever asks there gets what is
 // encrypted.
 func (v *validation) codec(t Temporal) {
 	if t.CodecListen == "" || t.CodecListen == "off" {

@@ -26,7 +26,7 @@ type GatewayInfo struct {
 }
 
 // Temporal returns the address of Temporal itself, which the gateway alone is configured
-// with; "" before the first start. Who uses it goes past the gateway.
+// with; "" before the first start. Whoever uses it goes past the gateway.
 func (i Info) Temporal() string { return parts.TemporalAddress(filepath.Join(i.Dir, temporalDir)) }
 
 // choosePorts chooses the ports of Temporal and of its gateway, which are configured with

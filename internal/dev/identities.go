@@ -99,7 +99,7 @@ func (p *Platform) renew(ctx context.Context, who identity.Identity, d identity.
 }
 
 const (
-	// identityInterval is how often the certificates are looked at. A machine that has slept
+	// identityInterval is how often the certificates are checked. A machine that has slept
 	// may wake up with certificates that have ended.
 	identityInterval = time.Minute
 	// identityTime bounds what is done for one of them.

@@ -35,7 +35,7 @@ func (r *revoked) has(id string) bool {
 }
 
 // add adds what was read to the list, and returns the whole list if an identity is new in
-// it, otherwise nil. Who was revoked once stays so: a registry that is restored from an
+// it, otherwise nil. Whoever was revoked once stays so: a registry that is restored from an
 // older dump has forgotten it.
 func (r *revoked) add(ids []string, at time.Time) (all []string) {
 	r.mu.Lock()

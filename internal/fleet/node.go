@@ -56,9 +56,9 @@ type NodeState struct {
 	Drift []OpenDrift `json:"drift"`
 }
 
-// LookedAt is when the node was last observed; before the first observation, when its
+// LastObserved is when the node was last observed; before the first observation, when its
 // worker announced itself.
-func (n NodeState) LookedAt() time.Time {
+func (n NodeState) LastObserved() time.Time {
 	if n.Observed.After(n.Seen) {
 		return n.Observed
 	}

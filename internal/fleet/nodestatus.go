@@ -69,7 +69,7 @@ type NodeHistory struct {
 	From time.Time `json:"from"`
 	// Observations is how many answered ones it summarizes; if none, the rest is
 	// zero.
-	Observations int `json:"looks"`
+	Observations int `json:"observations"`
 	// CPU, Memory and Disk are percentages; Disk is of the file system that
 	// podman's storage is on.
 	CPU    Range `json:"cpu_percent"`

@@ -147,7 +147,7 @@ func (r Ring) Write(path string) error {
 	var text strings.Builder
 	text.WriteString("# Encryption keys of mcp, a line each: ID KEY. The first key encrypts, all decrypt.\n" +
 		"# Every client and worker of the fleet needs this file; behind a gateway, the gateway\n" +
-		"# and the control workers alone. Who has it can read what rests in Temporal and in\n" +
+		"# and the control workers alone. Whoever has it can read what rests in Temporal and in\n" +
 		"# Postgres. See mcp key --help.\n")
 	if r.Standby {
 		text.WriteString("# None of them encrypts yet: mcp key promote\n" + standby + "\n")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lookEvery is how often a file of keys is looked at for changes.
-const lookEvery = 2 * time.Second
+// checkEvery is how often a file of keys is checked for changes.
+const checkEvery = 2 * time.Second
 
 // Keys are those of a file that may change: a process that runs takes over a key that
 // is added to its file, and one that is made the first. It is safe for use by many
@@ -16,11 +16,11 @@ const lookEvery = 2 * time.Second
 type Keys struct {
 	path string
 
-	mu     sync.Mutex
-	ring   Ring
-	stamp  stamp
-	looked time.Time
-	err    error
+	mu      sync.Mutex
+	ring    Ring
+	stamp   stamp
+	checked time.Time
+	err     error
 }
 
 // stamp distinguishes the contents of a file without reading them.
@@ -33,7 +33,7 @@ type stamp struct {
 // Open reads a file of keys, like [Read].
 func Open(path string) (*Keys, error) {
 	k := &Keys{path: path}
-	k.look()
+	k.reload()
 	return k, k.err
 }
 
@@ -49,14 +49,14 @@ func (k *Keys) Current() (Key, bool) {
 	return ring.Keys[0], true
 }
 
-// Find returns the key of a name. For one that is missing it looks at the file at once.
+// Find returns the key of a name. For one that is missing it reads the file at once.
 func (k *Keys) Find(id string) (Key, bool) {
 	if key, ok := k.Ring().Find(id); ok {
 		return key, true
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.look()
+	k.reload()
 	return k.ring.Find(id)
 }
 
@@ -64,14 +64,14 @@ func (k *Keys) Find(id string) (Key, bool) {
 func (k *Keys) Ring() Ring {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.looked) >= lookEvery {
-		k.look()
+	if time.Since(k.checked) >= checkEvery {
+		k.reload()
 	}
 	return k.ring
 }
 
-// Problem returns why the file could not be read when it was looked at last: the keys are
-// those of before.
+// Problem returns why the file could not be read the last time: the keys are those of
+// before.
 func (k *Keys) Problem() error {
 	k.Ring()
 	k.mu.Lock()
@@ -79,9 +79,9 @@ func (k *Keys) Problem() error {
 	return k.err
 }
 
-// look reads the file if it has changed since.
-func (k *Keys) look() {
-	k.looked = time.Now()
+// reload reads the file if it has changed since.
+func (k *Keys) reload() {
+	k.checked = time.Now()
 	var now stamp
 	if info, err := os.Lstat(k.path); err == nil {
 		now = stamp{info.ModTime(), info.Size(), info.Mode()}

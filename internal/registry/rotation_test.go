@@ -40,8 +40,8 @@ func TestTheAuthorityIsReplaced(t *testing.T) {
 	require.NoError(t, e.BeginRotation(t.Context(), registry.GatewayKey{Sealed: []byte("third"), Public: "3"}, rotated("begin")))
 	require.Equal(t, map[string]registry.GatewayKey{registry.GatewayAuthority: first, registry.GatewayNextAuthority: second}, keys())
 
-	// Who has joined waits until it is renewed, who is invited until it has joined, and who
-	// is revoked does not.
+	// An identity that has joined waits until it is renewed, one that is invited until it has
+	// joined, and one that is revoked does not.
 	id, hash := e.create(identity.Identity{Role: identity.Node, Name: "rift"})
 	require.Equal(t, []string{"node/rift"}, waiting("b"))
 	_, err = e.use(hash, "key-1")

@@ -244,7 +244,7 @@ func TestTheSecretsOfAServiceFitTogether(t *testing.T) {
 }
 
 // TestWhatADeployReadsOfSecretsIsBounded has many versions in the registry that no release
-// names, and looks at how large they are where a deploy reads them.
+// names, and measures how large they are where a deploy reads them.
 func TestWhatADeployReadsOfSecretsIsBounded(t *testing.T) {
 	store, url := newStore(t)
 	v := newVault(t, store)

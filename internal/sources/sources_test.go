@@ -212,7 +212,7 @@ func TestRepositoriesThatCannotBeRead(t *testing.T) {
 			_ = exec.Command("git", "-C", w.dir, "merge", "other").Run()
 		}, "has a merge conflict in shop/src/main.go"},
 		"a sparse checkout": {func(t *testing.T, w *workspace) { w.git(t, "sparse-checkout", "set", "web"); w.Path = "" }, "is a sparse checkout: 3 of its files"},
-		"a file that git is not to look at": {func(t *testing.T, w *workspace) {
+		"a file that git is not to check": {func(t *testing.T, w *workspace) {
 			w.git(t, "update-index", "--assume-unchanged", "shop/src/main.go")
 			w.write(t, "shop/src/main.go", "changed\n")
 		}, "git does not look at changes of"},

@@ -20,7 +20,7 @@ const (
 	// window is how many bytes of a stream a receiver keeps that nothing has read: the
 	// least that yamux has.
 	window = 256 << 10
-	// beat is how often the ends of a connection look for each other, and patience how
+	// beat is how often the ends of a connection probe each other, and patience how
 	// long one of them may take to answer, or to take bytes.
 	beat, patience = 10 * time.Second, 20 * time.Second
 	// headerPatience is how long a stream may be without a header.
@@ -39,7 +39,8 @@ func settings() *yamux.Config {
 	return c
 }
 
-// dialed is the session of who has connected to the door, and answered the door's.
+// dialed is the session of the end that has connected to the door, and answered that of
+// the door.
 func dialed(conn net.Conn) (*yamux.Session, error)   { return yamux.Client(conn, settings()) }
 func answered(conn net.Conn) (*yamux.Session, error) { return yamux.Server(conn, settings()) }
 

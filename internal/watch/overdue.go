@@ -11,6 +11,6 @@ import (
 func MarkOverdue(nodes []fleet.NodeState, now time.Time, interval time.Duration) {
 	limit := max(3*interval, time.Minute)
 	for i := range nodes {
-		nodes[i].Overdue = now.Sub(nodes[i].LookedAt()) > limit
+		nodes[i].Overdue = now.Sub(nodes[i].LastObserved()) > limit
 	}
 }

@@ -76,7 +76,7 @@ func (e *exposure) sorted() servicedef.Errors {
 	return e.found
 }
 
-// definition looks at a definition, or at an environment's part of one.
+// definition checks a definition, or at an environment's part of one.
 func (e *exposure) definition(at string, table map[string]any) {
 	shared, _ := table["env"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(shared)) {
@@ -133,7 +133,7 @@ const (
 	fileWayOut = ": make it a secret of the service, mcp secret set, and name that in secrets with this target"
 )
 
-// variables looks at the values of a table; wayOut replaces that of variables.
+// variables checks the values of a table; wayOut replaces that of variables.
 func (e *exposure) variables(key string, table map[string]any, wayOut string) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		value, text := table[name].(string)

@@ -60,7 +60,7 @@ func TestValuesThatLookLikeSecrets(t *testing.T) {
 	}
 }
 
-// Every place in which a definition can have a value is looked at, and named with its line.
+// Every place in which a definition can have a value is checked, and named with its line.
 func TestExposedValuesAreNamedWhereTheyAre(t *testing.T) {
 	text := `name = "shop"
 [env]
@@ -94,7 +94,7 @@ env = { C_SECRET = "x" }
 	require.Empty(t, exposed.In([]byte("= no TOML"), "shop.toml"))
 }
 
-func TestVariablesOfAnEnvFileAreLookedAt(t *testing.T) {
+func TestVariablesOfAnEnvFileAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	text := []byte(`name = "shop"
 node = "rift"

@@ -147,11 +147,11 @@ func (r *rig) nodeOf(target string) *machine {
 func (r *rig) answers(ctx context.Context, node string) bool {
 	run, err := r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue},
 		reads.ProcessesName, reads.ProcessesInput{Nodes: []string{node}})
-	var looked reads.ProcessesResult
+	var found reads.ProcessesResult
 	if err == nil {
-		err = run.Get(ctx, &looked)
+		err = run.Get(ctx, &found)
 	}
-	return err == nil && looked.Nodes[node].Error == nil
+	return err == nil && found.Nodes[node].Error == nil
 }
 
 // announced reports whether a node's worker has announced itself since a time, and

@@ -83,8 +83,8 @@ func (d *doorWorld) identity() string {
 	return ""
 }
 
-// ends ends the rotation: who was there has renewed by then, and who was away is refused,
-// and joins again. It returns the worker of the node, which is another one.
+// ends ends the rotation: a client that was there has renewed by then, and one that was
+// away is refused, and joins again. It returns the worker of the node, which is another one.
 func (r *rotation) ends(worker *process, absent *world) *process {
 	t := r.plane.t
 	t.Helper()
@@ -95,7 +95,7 @@ func (r *rotation) ends(worker *process, absent *world) *process {
 	}, 3*time.Minute, time.Second)
 	worker.signal(syscall.SIGTERM)
 	require.Zero(t, worker.code(time.Minute))
-	worker = r.host.worker("--node", r.plane.node, "--listen", "off") // which looks as it starts
+	worker = r.host.worker("--node", r.plane.node, "--listen", "off") // which asks as it starts
 	require.Eventually(t, func() bool {
 		return len(r.rotate(r.world, "--status").Waiting) == 1
 	}, time.Minute, 100*time.Millisecond)

@@ -96,7 +96,7 @@ func (f *fleet) joinNode() {
 	require.NotContains(t, f.plane.log("mcp-gateway"), "a call is refused", "a node asks for what it may")
 }
 
-// deploys deploys to the node, and looks at what runs there.
+// deploys deploys to the node, and checks what runs there.
 func (f *fleet) deploys() {
 	t := f.operator.t
 	f.define("v1")

@@ -200,11 +200,11 @@ func TestLateObservationsAreReported(t *testing.T) {
 	p := newLosing(t)
 	monitor := p.client.ScheduleClient().GetHandle(t.Context(), tend.MonitorID)
 	require.NoError(t, monitor.Pause(t.Context(), client.SchedulePauseOptions{}))
-	p.reports("observations that have ended", "monitor", "the monitor has not looked at node rift", "monitor rift", "the monitor has not observed it since", never)
+	p.reports("observations that have ended", "monitor", "the monitor has not observed node rift", "monitor rift", "the monitor has not observed it since", never)
 	code, list := p.mcp(t.Context(), "node", "list")
 	require.Zero(t, code, list)
 	require.Contains(t, list, "(not observed since ")
-	require.Regexp(t, `mcp_monitor_last_look_seconds{node="rift"} [1-9][0-9]`, p.get("/metrics"))
+	require.Regexp(t, `mcp_monitor_last_observation_seconds{node="rift"} [1-9][0-9]`, p.get("/metrics"))
 	require.NoError(t, monitor.Unpause(t.Context(), client.ScheduleUnpauseOptions{}))
 	p.awaitReady()
 	_, list = p.mcp(t.Context(), "node", "list")
@@ -244,7 +244,7 @@ func TestALostDatabaseOfTemporalIsReportedAndRepaired(t *testing.T) {
 		found := 0
 		for _, line := range strings.Split(p.get("/metrics"), "\n") {
 			var age float64
-			if n, _ := fmt.Sscanf(line, `mcp_monitor_last_look_seconds{node="rift"} %g`, &age); n == 1 && age < 20 {
+			if n, _ := fmt.Sscanf(line, `mcp_monitor_last_observation_seconds{node="rift"} %g`, &age); n == 1 && age < 20 {
 				found++
 			}
 		}

@@ -93,7 +93,7 @@ func TestAccessLogsAreStreams(t *testing.T) {
 	found := &edgesFound{{"front", "side"}, {"front"}}
 	from := &streamedEdges{ask: found, call: operator.Call}
 	in := reads.AccessLogInput{Service: "shop", Tail: 7, Since: time.Minute}
-	for range looks {
+	for range rounds {
 		result, err := from.read(t.Context(), in)
 		require.NoError(t, err)
 		require.Len(t, result.Edges, 2)

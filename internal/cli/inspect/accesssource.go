@@ -33,16 +33,15 @@ func (e askedEdges) read(ctx context.Context, in reads.AccessLogInput) (result r
 	return result, err
 }
 
-// looks is how many times the edges of a follow are read before it is asked again which
-// there are.
-const looks = 30
+// rounds is how many times a follow reads the edges before it asks again which there are.
+const rounds = 30
 
 // streamedEdges are read by a stream of each, through a gateway. A workflow finds them.
 type streamedEdges struct {
 	ask   accessSource
 	call  func(context.Context, stream.Header) (*stream.Call, error)
 	edges []string
-	left  int // looks until the edges are asked for again
+	left  int // rounds until it asks again which edges there are
 }
 
 func (e *streamedEdges) read(ctx context.Context, in reads.AccessLogInput) (result reads.AccessLogResult, err error) {
@@ -51,7 +50,7 @@ func (e *streamedEdges) read(ctx context.Context, in reads.AccessLogInput) (resu
 		if err != nil {
 			return result, err
 		}
-		e.edges, e.left = nil, looks
+		e.edges, e.left = nil, rounds
 		for _, edge := range found.Edges {
 			e.edges = append(e.edges, edge.Edge)
 		}

@@ -69,7 +69,7 @@ func (f *streamed) findAll(ctx context.Context, targets []string) ([]*target, er
 		asked[i] = of
 		all.Go(func() error {
 			if f.o.follow {
-				of.known, _ = f.gateway.deployed(ctx, service) // without it, the first look asks again
+				of.known, _ = f.gateway.deployed(ctx, service) // without it, the first round of watch asks again
 			}
 			of.found, failed[i] = f.gateway.where(ctx, of.LogsInput)
 			return nil

@@ -116,7 +116,7 @@ func (d *doors) cut() {
 	d.client = nil
 }
 
-// release is what the next look finds.
+// release is what the next round of watch finds.
 func (d *doors) release(state string, err error, at ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,7 +204,7 @@ func TestFollowFindsComponentsOfLaterDeploys(t *testing.T) {
 	d.note(api, `{"read":true,"after":{"a1":{"time":"2026-11-30T05:00:00Z","lines":1}}}`)
 	f.shows("a1 1\n")
 
-	// A new component, which a note of the former one makes it look for.
+	// A new component, which it searches for at a note of the former one.
 	d.release("2", nil, "api", "rift", "web", "rift")
 	d.note(api, `{"begun":{"id":"a2","deployment":2}}`)
 	f.says("api: the container of deployment 2 begins on rift\n")

@@ -178,7 +178,7 @@ func (f *streamed) leave(t *tail) {
 	}
 }
 
-// hint has the watch look at the service.
+// hint makes watch read the service at once.
 func (f *streamed) hint(t *tail) {
 	select {
 	case t.of.hints <- struct{}{}:

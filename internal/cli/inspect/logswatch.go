@@ -12,9 +12,9 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// lookPause is about the time between two looks at the deploys of a service. Each is one
-// call to Temporal, and starts no workflow.
-const lookPause = 4 * time.Second
+// watchPause is about the time between two reads of a service's deploys. Each is one call to
+// Temporal, and starts no workflow.
+const watchPause = 4 * time.Second
 
 // watch follows the components of a target through deploys: those that are new, those that
 // have moved to another node, and those that are gone. It ends when none is left.
@@ -24,7 +24,7 @@ func (f *streamed) watch(ctx context.Context, of *target) {
 		case <-ctx.Done():
 			return
 		case <-of.hints:
-		case <-time.After(lookPause/2 + rand.N(lookPause)):
+		case <-time.After(watchPause/2 + rand.N(watchPause)):
 		}
 		state, err := f.gateway.deployed(ctx, of.Service)
 		if err == nil && state != of.known && f.find(ctx, of) {
@@ -39,7 +39,7 @@ func (f *streamed) find(ctx context.Context, of *target) bool {
 	gone := "it is no component of the release any more"
 	found, err := f.gateway.where(ctx, of.LogsInput)
 	if err != nil && (ctx.Err() != nil || exit.FaultOf(err).Kind != fault.NotFound) {
-		return false // the next look asks again
+		return false // the next round asks again
 	}
 	if err != nil {
 		gone, found.Logs = exit.FaultOf(err).Message, nil

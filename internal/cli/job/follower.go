@@ -19,7 +19,7 @@ type follower struct {
 	last fleet.JobRun
 }
 
-// againPause is the time between two looks at a run that has not been started yet, or
+// againPause is the time between two reads of a run that has not been started yet, or
 // whose output cannot be read at the moment.
 const againPause = 500 * time.Millisecond
 

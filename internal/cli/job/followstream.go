@@ -9,13 +9,13 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// lookPause is the time between two looks at a run whose output is followed.
-const lookPause = 20 * time.Second
+// endedPause is the time between two reads of a run whose output is followed.
+const endedPause = 20 * time.Second
 
 // streamUntilEnd is untilEnd through a gateway.
 func (f *follower) streamUntilEnd(ctx context.Context) {
 	for ctx.Err() == nil {
-		got, err := f.look(ctx)
+		got, err := f.poll(ctx)
 		if err == nil && got.Run.Outcome != "" {
 			return
 		}
@@ -26,8 +26,8 @@ func (f *follower) streamUntilEnd(ctx context.Context) {
 	}
 }
 
-// look reads the run, without what it has printed.
-func (f *follower) look(ctx context.Context) (got reads.JobLogsResult, err error) {
+// poll reads the run, without what it has printed.
+func (f *follower) poll(ctx context.Context) (got reads.JobLogsResult, err error) {
 	in := f.in
 	in.Where = true
 	err = f.session.Read(ctx, f.client, "job logs", reads.JobLogsName, in, &got)
@@ -52,7 +52,7 @@ func (f *follower) streamAttempt(ctx context.Context, of reads.JobLogsResult) {
 	go func() {
 		in := f.in
 		in.Where = true
-		for pause(ctx, lookPause) == nil {
+		for pause(ctx, endedPause) == nil {
 			var now reads.JobLogsResult
 			err := f.session.Read(ctx, f.client, "job logs", reads.JobLogsName, in, &now)
 			if err == nil && (now.Run.Outcome != "" || now.Run.Attempts != of.Run.Attempts) {
@@ -68,7 +68,7 @@ func (f *follower) receive(call *stream.Call, attempt int) {
 	for seen := 0; ; {
 		batch, _, err := call.NextOutput()
 		if err != nil {
-			return // the look at the run says what follows
+			return // the next read of the run says what follows
 		}
 		for _, line := range session.LinesOf(batch) {
 			if seen++; seen > f.show.shown[attempt] {

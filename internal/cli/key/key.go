@@ -97,8 +97,8 @@ first or, behind a gateway, to those of gateways and control workers. The key of
 new file encrypts at once, for a new fleet; with --standby it does not, for a
 fleet that runs already.
 
-The file has mode 0600. Who has it can read what rests in Temporal and in
-Postgres; who loses it can not read that any more. Keep a copy apart from theirs.`,
+The file has mode 0600. Whoever has it can read what rests in Temporal and in
+Postgres; whoever loses it can no longer read that. Keep a copy apart from theirs.`,
 		Example: "  mcp key new --file /etc/mcp/encryption.keys\n  mcp key new",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -147,7 +147,7 @@ func newRemove(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove KEY",
 		Short: "Remove a key with which nothing is encrypted any more",
-		Long: `Remove removes a key from the file, for good. What is encrypted with it can not be
+		Long: `Remove removes a key from the file, for good. What is encrypted with it cannot be
 read any more: keep it until mcp migrate has encrypted the registry anew, and
 until Temporal has dropped the histories of its time, which it keeps for the
 retention of the namespace. The key that encrypts is not removed.`,
@@ -158,7 +158,7 @@ retention of the namespace. The key that encrypts is not removed.`,
 				if ring, err := keyring.Read(path); err != nil {
 					return ring, err
 				}
-				loss := "what is encrypted with key " + ids[0] + " can not be read any more"
+				loss := "what is encrypted with key " + ids[0] + " cannot be read any more"
 				if err := s.Confirm(cmd.Context(), "key remove "+ids[0], []string{loss}, yes); err != nil {
 					return keyring.Ring{}, err
 				}

@@ -102,7 +102,7 @@ func diagnosed(r reads.DoctorResult, d defined, version string) []finding {
 		found = append(found, nodeFinding(name, version, r.Nodes[name]))
 	}
 	for _, n := range r.Control.Nodes {
-		found = append(found, lookFinding(n, r.At))
+		found = append(found, observedFinding(n, r.At))
 	}
 	for _, image := range d.images {
 		var err error
@@ -153,14 +153,14 @@ func nodeFinding(name, version string, n reads.DiagnosedNode) finding {
 	return sameVersion(check, version, n.MCP, "its worker answers; "+n.Runtime)
 }
 
-// lookFinding is the age of the monitor's last observation of a node.
-func lookFinding(n fleet.NodeState, now time.Time) finding {
+// observedFinding is the age of the monitor's last observation of a node.
+func observedFinding(n fleet.NodeState, now time.Time) finding {
 	check := "monitor " + n.Name
 	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, tend.MonitorID)
 	age := now.Sub(n.Observed).Round(time.Second)
 	switch {
 	case n.Overdue:
-		f := fault.New(fault.Unavailable, "the monitor has not observed it since %s", ui.Moment(n.LookedAt()))
+		f := fault.New(fault.Unavailable, "the monitor has not observed it since %s", ui.Moment(n.LastObserved()))
 		return fail(check, f.WithHint("%s", hint))
 	case n.Observed.IsZero():
 		return warn(check, hint, "it has not been observed yet")

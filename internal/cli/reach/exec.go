@@ -102,7 +102,7 @@ func onNode(target, flags string) string {
 }
 
 // givesInput reports whether a standard input is a pipe, a file or a socket. A terminal
-// is not: who wants to type there says -i.
+// is not: a user who wants to type there says -i.
 func givesInput(stdin io.Reader) bool {
 	if stdin == nil {
 		return false

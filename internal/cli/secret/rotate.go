@@ -147,7 +147,7 @@ func (d *desk) beginRotation(ctx context.Context, service, name string, o rotate
 	return run, nil
 }
 
-// rotationPause is the time between two looks at a rotation.
+// rotationPause is the time between two reads of a rotation.
 const rotationPause = 300 * time.Millisecond
 
 // finishRotation waits until everything is healthy with the new value, revokes the old

@@ -94,7 +94,7 @@ func ends(event *history.HistoryEvent) bool {
 // place is what a workflow's id says of it.
 type place struct {
 	service string
-	// read is set for a workflow that only reads: it belongs to who has started it.
+	// read is set for a workflow that only reads: it belongs to the caller that started it.
 	read bool
 	// secret is set for one of a secret.
 	secret bool

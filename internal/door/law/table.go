@@ -19,7 +19,7 @@ type rule struct {
 	judge func(context.Context, *call) error
 	// answer changes the answer; nil to leave it.
 	answer func(*call, proto.Message) error
-	// anywhere is set where the namespace is not looked at.
+	// anywhere is set where the namespace is not checked.
 	anywhere bool
 }
 
@@ -158,7 +158,7 @@ func answered(paths ...string) *fields {
 	return only(append(paths, "-worker_version", "-deployment", "-deployment_options")...)
 }
 
-// completion are the fields of a workflow task's answer. Commands are looked at one by one.
+// completion are the fields of a workflow task's answer. Commands are judged one by one.
 var completion = only("namespace", "task_token", "commands.*", "identity", "sticky_attributes.*", "return_new_workflow_task",
 	"force_create_new_workflow_task", "-binary_checksum", "query_results.*", "resource_id", "-worker_version_stamp", "messages.*", "sdk_metadata.*",
 	"metering_metadata.*", "capabilities.*", "worker_instance_key", "-worker_control_task_queue", "-deployment", "-deployment_options", "-versioning_behavior")

@@ -12,7 +12,7 @@ import (
 
 // unknownKey returns the path of a key of a JSON text that a type does not have, such as
 // "definition.components[0].colour"; "" if it has all of them. Types that decode themselves
-// are looked into as well: their objects have the keys of their fields, and what they leave
+// are checked as well: their objects have the keys of their fields, and what they leave
 // out would be lost on the way.
 func unknownKey(text []byte, of reflect.Type) string {
 	var value any

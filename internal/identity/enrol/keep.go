@@ -31,8 +31,8 @@ func Keep(ctx context.Context, doors []string, d identity.Directory, log *slog.L
 	}
 }
 
-// keep renews the certificate if it is time to, and returns how long to wait until the next
-// look at it.
+// keep renews the certificate if it is time to, and returns how long to wait before the
+// next check.
 func keep(ctx context.Context, doors []string, d identity.Directory, log *slog.Logger) time.Duration {
 	c, err := d.Read()
 	if err != nil {

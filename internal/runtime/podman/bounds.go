@@ -56,7 +56,7 @@ var bounds = map[string]bound{
 	"POST /exec/%s/start":        {changing, 0},
 	"GET /exec/%s/json":          {reading, reading},
 	"POST /exec/%s/resize":       {reading, reading},
-	// Who reads or writes an archive decides how fast that goes.
+	// Whoever reads or writes an archive decides how fast that goes.
 	"GET /containers/%s/archive":  {changing, 0},
 	"PUT /containers/%s/archive":  {},
 	"HEAD /containers/%s/archive": {reading, reading},

@@ -67,7 +67,7 @@ func (r *settingsRig) status(t *testing.T, field string) string {
 	return ""
 }
 
-// inspectedSettings is the part of podman's description that the tests look at.
+// inspectedSettings is the part of podman's description that the tests check.
 type inspectedSettings struct {
 	Config struct {
 		WorkingDir string
