@@ -49,7 +49,7 @@ type SurveyResult struct {
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Refuses is why this node takes no secrets, or none of a signer, and RefusesHint what
-	// to do; "" where it takes them.
+	// to do; "" if it takes them.
 	Refuses     string `json:"refuses,omitempty"`
 	RefusesHint string `json:"refuses_hint,omitempty"`
 	// UnknownKeys are those of Keys that this worker does not know: it is older than

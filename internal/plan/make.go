@@ -90,7 +90,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
 		if released && current.Done && releasedOn(p.Release, c.Name, member.Node).RunsOnce() {
-			step.OldActive = false // it has done its work, and an undo starts it no second time
+			step.OldActive = false // it has done its work, and an undo does not start it again
 		}
 	}
 	step.OldID = p.current[step.OldNode][step.Container].ID
