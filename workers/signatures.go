@@ -83,7 +83,7 @@ type registrySigner struct {
 	signer   *signing.Signer
 }
 
-// Sign implements activities.Signer.
+// Sign implements onbuilder.Signer.
 func (s registrySigner) Sign(ctx context.Context, image string) error {
 	_, err := s.registry.Sign(ctx, image, s.signer)
 	return err
@@ -119,7 +119,7 @@ type nodeSignatures struct {
 	accepted *signing.Accepted
 }
 
-// Check implements activities.Signatures. It reads the keys each time, so that a changed
+// Check implements onnode.Signatures. It reads the keys each time, so that a changed
 // file counts at once.
 func (s nodeSignatures) Check(ctx context.Context, image string, present bool) error {
 	scope, files := s.required.For(image)

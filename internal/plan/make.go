@@ -9,8 +9,8 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
-// an unknown name in Only.
+// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError,
+// *LackingError, *HeldError, *ClaimedError, *UnreachableError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {

@@ -24,7 +24,7 @@ type SecretsInput struct {
 
 // SecretsResult is a page of what is recorded of secrets.
 type SecretsResult struct {
-	// Secrets are as activities.ListSecretsResult has them.
+	// Secrets are as oncontrol.ListSecretsResult has them.
 	Secrets []secrets.Secret `json:"secrets"`
 	// More is set if others follow the page.
 	More bool `json:"more,omitempty"`
