@@ -4,7 +4,7 @@ import (
 	"github.com/metacircular/mcp/internal/policy"
 )
 
-// Policies is what Node and Builder need to know of the policy of their host.
+// Policies is what Node and Builder need to know about the policy of their host.
 type Policies interface {
 	// Policy reads the policy as it is now.
 	Policy() policy.Policy

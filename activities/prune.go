@@ -24,7 +24,7 @@ type PruneImagesResult struct {
 }
 
 // PruneImages removes images one by one, after may has allowed each. One that fails
-// does not keep the others.
+// does not stop the others.
 func PruneImages(ctx context.Context, engine runtime.Runtime, images []string, may func(context.Context) error) (PruneImagesResult, error) {
 	return attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (PruneImagesResult, error) {
 		var result PruneImagesResult

@@ -28,8 +28,8 @@ type ComponentSpec struct {
 	Image string `json:"image"`
 	// Spec is the value of the mcp.spec label.
 	Spec string `json:"spec"`
-	// Again is set where the container replaces one of the release that is gone. The policy
-	// of the node lets that run which it has let run before, and an image that is here needs
+	// Again is set if the container replaces one of the release that is gone. The policy of
+	// the node then lets run what it has let run before, and an image that is here needs
 	// no signature.
 	Again  bool        `json:"again,omitempty"`
 	Routes []RouteSpec `json:"routes,omitempty"`

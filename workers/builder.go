@@ -35,7 +35,7 @@ type Builder struct {
 	// needed; "" means no key. Signers returns whose secrets the builder takes; nil for none.
 	KeyFile string
 	Signers func() ([]string, error)
-	// ServesLogs makes the builder answer what others ask of its build logs.
+	// ServesLogs makes the builder answer requests for its build logs.
 	ServesLogs bool
 	// Output returns where the output of an image's build is shown while it runs; nil for
 	// nowhere.

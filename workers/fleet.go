@@ -138,7 +138,7 @@ func gaugesOf(n fleet.NodeState, ports int, now time.Time) (gauges []telemetry.G
 }
 
 // gaugesOfJob returns the gauges of one job. One that has never succeeded has no time of
-// that.
+// success.
 func gaugesOfJob(j fleet.JobState, now time.Time) []telemetry.Gauge {
 	labels := map[string]string{"service": j.Service, "job": j.Job.Name}
 	failing, running := 0.0, 0.0

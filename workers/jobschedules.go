@@ -31,7 +31,7 @@ type jobSchedules struct {
 	keys *keyring.Keys
 }
 
-// overlaps are Temporal's words for those of a definition.
+// overlaps maps the overlaps of a definition to Temporal's.
 var overlaps = map[servicedef.Overlap]enums.ScheduleOverlapPolicy{
 	servicedef.OverlapSkip:    enums.SCHEDULE_OVERLAP_POLICY_SKIP,
 	servicedef.OverlapQueue:   enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
@@ -112,7 +112,7 @@ func ranges(numbers []int) []client.ScheduleRange {
 	return joined
 }
 
-// Keep makes the schedule of a job, or updates it where it was made from something else.
+// Keep makes the schedule of a job, or updates it if it was made from something else.
 // A pause by hand in Temporal stays until the job is paused or resumed.
 func (j jobSchedules) Keep(ctx context.Context, s oncontrol.JobSchedule) error {
 	o := j.scheduleOf(s)
@@ -143,7 +143,7 @@ func (j jobSchedules) Keep(ctx context.Context, s oncontrol.JobSchedule) error {
 	return jobFault(err, doing, s.Service, s.Job.Name)
 }
 
-// madeFrom returns the hash of what a schedule was made from; "" where that is not known.
+// madeFrom returns the hash of what a schedule was made from; "" if that is not known.
 func madeFrom(action client.ScheduleAction) string {
 	workflow, ok := action.(*client.ScheduleWorkflowAction)
 	if !ok || len(workflow.Args) != 1 {

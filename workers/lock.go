@@ -15,8 +15,8 @@ import (
 // lock reads the lock of each service: its running workflow.
 type lock struct{ client client.Client }
 
-// Open reports whether a run of a workflow is open. An operator's reset goes on in a run
-// of its own, which has the same first one.
+// Open reports whether a run of a workflow is open. A workflow that an operator has
+// reset goes on in a run of its own, which has the same first run.
 func (l lock) Open(ctx context.Context, workflowID, runID string) (bool, error) {
 	described, err := l.client.DescribeWorkflowExecution(ctx, workflowID, "") // of several runs only the last may be open
 	if errors.As(err, new(*serviceerror.NotFound)) {

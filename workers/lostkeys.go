@@ -16,12 +16,12 @@ type Loss struct {
 	Key      string
 }
 
-// Lost is what went with a key.
+// Lost is what was lost with a key.
 type Lost struct {
 	// Records are what is encrypted with it, by service.
 	Records []fleet.LostRecords
-	// Recorded is set where control workers do not start without the key, and Keys are all
-	// keys of which that holds.
+	// Recorded is set if control workers do not start without the key, and Keys are all keys
+	// for which that holds.
 	Recorded bool
 	Keys     []string
 }
@@ -41,7 +41,7 @@ func FindLost(ctx context.Context, l Loss) (lost Lost, err error) {
 }
 
 // ForgetKey removes what is encrypted with the key, and what control workers have recorded
-// of it. The audit has begun before, and ended after that.
+// of it. Begun is added to the audit before that, and ended after it.
 func ForgetKey(ctx context.Context, l Loss, begun, ended fleet.AuditEntry) error {
 	store, err := registry.Open(ctx, l.PostgresURL, registry.Insecure(l.Insecure))
 	if err != nil {

@@ -65,8 +65,8 @@ type Node struct {
 	KeyFile string
 	// Signers are the public keys of the operators whose secrets the node takes.
 	Signers []string
-	// Doors connect to the gateways for streams, one function for each; none where Temporal
-	// is reached without.
+	// Doors connect to the gateways for streams, one function for each; none if Temporal is
+	// reached without gateways.
 	Doors []func(context.Context) (net.Conn, error)
 }
 
@@ -214,7 +214,7 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	case err == nil:
 		return nil
 	case ctx.Err() == nil && (wait.Err() != nil || errors.As(err, new(*serviceerror.DeadlineExceeded))):
-		// Temporal knows the deadline, and may report it just before it passes.
+		// Temporal has the deadline too, and may report it just before it passes.
 		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
 	}
 	f := workflows.FaultOf(err)

@@ -26,8 +26,8 @@ type pings struct {
 	err   error
 }
 
-// newPings begins to ping an engine; stop ends that. Name is the engine's, and where
-// it is.
+// newPings begins to ping an engine; stop ends that. Name names the engine and where it
+// is.
 func newPings(name string, ping func(context.Context) error) *pings {
 	p := &pings{name: name, ping: ping, over: make(chan struct{}), asked: make(chan struct{})}
 	ctx, end := context.WithCancel(context.Background())

@@ -109,7 +109,7 @@ func readFile(path string) ([]byte, error) {
 const systemFolder = "/etc/containers"
 
 // podmanFolders returns the folders of the policy and of registries.d that the podman
-// behind a socket reads. Root's reads its policy in /etc alone, another user's in the
+// behind a socket reads. Root's reads its policy only in /etc, another user's in the
 // user's home. A registries.d in the home hides the one in /etc.
 func podmanFolders(socket string) (policy, registries string, err error) {
 	path := strings.TrimPrefix(socket, "unix://")

@@ -35,7 +35,7 @@ func (q queues) Polled(ctx context.Context, queue string) (bool, error) {
 
 // LastCall is the newest of two: the last poll of the queue, which every server lists
 // and a worker repeats once a minute, and the last heartbeat of its workers, which
-// servers list where that is enabled.
+// servers list if that is enabled.
 func (q queues) LastCall(ctx context.Context, queue string) (last time.Time) {
 	newer := func(t time.Time) {
 		if t.After(last) {

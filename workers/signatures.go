@@ -24,7 +24,7 @@ type Signing struct {
 	Passphrase []byte
 }
 
-// signer returns nil where there is no key.
+// signer returns nil if there is no key.
 func (s Signing) signer(o imageregistry.Options) (onbuilder.Signer, error) {
 	if s.KeyFile == "" {
 		return nil, nil
@@ -83,13 +83,13 @@ type registrySigner struct {
 	signer   *signing.Signer
 }
 
-// Sign implements activities.Signer.
+// Sign implements onbuilder.Signer.
 func (s registrySigner) Sign(ctx context.Context, image string) error {
 	_, err := s.registry.Sign(ctx, image, s.signer)
 	return err
 }
 
-// signatures returns nil where the node requires none. It reads the keys, so that a wrong
+// signatures returns nil if the node requires none. It reads the keys, so that a wrong
 // file is an error at once.
 func (r *Node) signatures() (onnode.Signatures, error) {
 	if len(r.Signed) == 0 {
@@ -112,14 +112,14 @@ const requirementHint = "correct [image_registry.require_signature] in the node'
 
 // nodeSignatures checks the signatures of a node's images. Podman checks them too, if its
 // own policy requires it; but only when it pulls, where no caller of its API can choose the
-// policy or learn which one it has, and before version 5 with one key alone.
+// policy or learn which one it has, and before version 5 with only one key.
 type nodeSignatures struct {
 	required signing.Requirements
 	registry *imageregistry.Client
 	accepted *signing.Accepted
 }
 
-// Check implements activities.Signatures. It reads the keys each time, so that a changed
+// Check implements onnode.Signatures. It reads the keys each time, so that a changed
 // file counts at once.
 func (s nodeSignatures) Check(ctx context.Context, image string, present bool) error {
 	scope, files := s.required.For(image)
@@ -153,8 +153,9 @@ func oneOf(files []string) string {
 	return "one of the keys " + strings.Join(files, ", ")
 }
 
-// NewSigningKey writes a new key, encrypted by the passphrase, to a file that does not
-// exist yet, and its public half beside it, with the ending .pub, which it returns.
+// NewSigningKey writes a new key, encrypted with the passphrase, to a file that does not
+// exist yet, and its public half to a file beside it, with the ending .pub, whose name it
+// returns.
 func NewSigningKey(file string, passphrase []byte) (public string, err error) {
 	private, text, err := signing.Generate(passphrase)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // serveStreams keeps a session of streams with each gateway until the workers stop. A
-// gateway that is away keeps nothing else from being served.
+// gateway that is away does not keep anything else from being served.
 func (w *Workers) serveStreams(node string, doors []func(context.Context) (net.Conn, error), served *serve.Server) {
 	ctx, stop := context.WithCancel(context.Background())
 	var sessions sync.WaitGroup

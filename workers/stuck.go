@@ -16,8 +16,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Stuck is what Temporal has that never goes on without an encryption key: it is encrypted
-// with it.
+// Stuck is what Temporal has that never goes on without an encryption key, because it is
+// encrypted with it.
 type Stuck struct {
 	// Schedules are ids of schedules, which control workers make again.
 	Schedules []string
@@ -57,7 +57,8 @@ func FindStuck(ctx context.Context, c client.Client, namespace, key string) (stu
 	return stuck, err
 }
 
-// stuckRuns are the workflows under way of whose history a part is encrypted with a key.
+// stuckRuns are the workflows under way that have a part of their history encrypted with a
+// key.
 func stuckRuns(ctx context.Context, c client.Client, key string) (runs []*common.WorkflowExecution, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'", PageSize: 1000}
 	for read := 0; ; {

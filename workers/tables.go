@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// CheckPostgres fails where a Postgres URL is not valid, or leads to another machine
+// CheckPostgres fails if a Postgres URL is not valid, or leads to another machine
 // without encryption, unless that is allowed.
 func CheckPostgres(url string, insecure bool) error {
 	return registry.CheckURL(url, registry.Insecure(insecure))
@@ -21,17 +21,17 @@ func CheckPostgres(url string, insecure bool) error {
 
 // Migration is what the owner of mcp's tables does: see Migrate.
 type Migration struct {
-	// PostgresURL is the owner's. Role is that of the workers; "" where they connect as the
+	// PostgresURL is the owner's. Role is that of the workers; "" if they connect as the
 	// owner.
 	PostgresURL, Role string
 	// Insecure allows connections without encryption to other machines.
 	Insecure bool
 	// KeepAudit is how long the audit is kept.
 	KeepAudit time.Duration
-	// Keys encrypt what the tables have; nil for none. Decrypt decrypts all of it instead.
+	// Keys encrypt what the tables contain; nil for none. Decrypt decrypts all of it instead.
 	Keys    *keyring.Keys
 	Decrypt bool
-	// Audited returns what the audit has of the migration.
+	// Audited returns the audit's entries about the migration.
 	Audited func(Migrated) []fleet.AuditEntry
 }
 
@@ -41,9 +41,9 @@ type Migrated struct {
 	From    int `json:"from"`
 	To      int `json:"to"`
 	Expired int `json:"expired"`
-	// Granted is the role of the workers; "" where they connect as the owner.
+	// Granted is the role of the workers; "" if they connect as the owner.
 	Granted string `json:"granted,omitempty"`
-	// Encrypted is how many rows were encrypted anew, with the key of that id, or decrypted,
+	// Encrypted is how many rows were newly encrypted, with the key of that id, or decrypted,
 	// and Forgotten are the ids of the keys that no process needs any more.
 	Encrypted int      `json:"encrypted,omitempty"`
 	Key       string   `json:"key,omitempty"`
@@ -80,8 +80,8 @@ func Migrate(ctx context.Context, m Migration) (did Migrated, err error) {
 	return did, store.RecordAudit(ctx, m.Audited(did))
 }
 
-// LimitedRole is the role that workers connect as, where that is not the owner's; "" where
-// it is.
+// LimitedRole is the role that workers connect as, if that is not the owner's; "" if it
+// is.
 func LimitedRole(workersURL, ownersURL string) (string, error) {
 	role, err := registry.UserOf(workersURL)
 	if err != nil {

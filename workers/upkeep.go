@@ -16,12 +16,12 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// upkeepInterval is how often a control worker makes sure of what mcp needs in
-// Temporal, and upkeepTimeout how long that may take.
+// upkeepInterval is how often a control worker makes sure that Temporal has what mcp needs,
+// and upkeepTimeout how long that may take.
 const upkeepInterval, upkeepTimeout = time.Minute, 10 * time.Second
 
 // upkeep makes sure that Temporal has the search attributes and schedules of mcp. They
-// are missing after Temporal has lost its database, or where one was deleted.
+// are missing after Temporal has lost its database, or after one was deleted.
 // No workflow can do this, because none would run.
 type upkeep struct {
 	client    client.Client
@@ -31,12 +31,12 @@ type upkeep struct {
 	keys      *keyring.Keys
 	sealed    string
 	schedules []scheduled
-	// jobs makes sure of the schedules of jobs.
+	// jobs makes the schedules of jobs what they should be.
 	jobs func(context.Context) error
 	log  *slog.Logger
 }
 
-// keep makes sure of it until the workers stop. Readiness depends on the schedules.
+// keep makes sure of that until the workers stop. Readiness depends on the schedules.
 func (w *Workers) keep(ctx context.Context, u upkeep) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -80,7 +80,7 @@ func (u upkeep) restore(ctx context.Context) {
 }
 
 // reseal makes the schedules again once another key encrypts: those of the key before
-// could not be run when that is removed.
+// could not be run once that key is removed.
 func (u *upkeep) reseal(ctx context.Context) {
 	current := keyID(u.keys)
 	if current == u.sealed {
@@ -106,8 +106,8 @@ func keyID(keys *keyring.Keys) string {
 	return current.ID
 }
 
-// keepJobs makes sure of the schedules of jobs: one that a deploy could not make, or that
-// was deleted, and one of a release that is gone.
+// keepJobs repairs the schedules of jobs: it makes one that a deploy could not make, or that
+// was deleted, and deletes one of a release that is gone.
 func (u upkeep) keepJobs(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
@@ -127,7 +127,7 @@ func (u upkeep) check(ctx context.Context) error {
 }
 
 // checkObservations makes readiness depend on the observations of the nodes. They are judged
-// from the moment on when this worker could have made them.
+// from the moment at which this worker could have made them.
 func (w *Workers) checkObservations(store *registry.Store, interval time.Duration) {
 	started := time.Now()
 	w.telemetry.Check("monitor", func(ctx context.Context) error {

@@ -15,7 +15,7 @@ import (
 )
 
 // adopt makes a release of the containers that run. It touches none of them: it
-// changes the registry alone, in one transaction.
+// changes only the registry, in one transaction.
 func (d *deploy) adopt(ctx workflow.Context) error {
 	if err := d.match(ctx); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (d *deploy) describeAdoption() {
 }
 
 // holdPorts reserves the ports that the containers publish, so that no other service
-// is given one. It fails where another service holds one.
+// is given one. It fails if another service holds one.
 func (d *deploy) holdPorts(ctx workflow.Context) error {
 	for _, a := range d.adoption.Adopted {
 		_, err := d.allocate(ctx, fleet.PortRequest{

@@ -16,8 +16,8 @@ type auditKey struct{}
 // audit is how a workflow is recorded.
 type audit struct {
 	begun, ended fleet.AuditEntry
-	// missing are the entries that are not known to be recorded, by whether they are of
-	// the end.
+	// missing are the entries that are not known to be recorded, by whether they record the
+	// end.
 	missing map[bool]fleet.AuditEntry
 	stop    workflow.CancelFunc
 }
@@ -35,7 +35,7 @@ func newAudit(ctx workflow.Context, actor fleet.Actor, action fleet.Action) *aud
 	}
 }
 
-// begin records that the action begins, while it does.
+// begin records that the action begins, while the workflow goes on.
 func (a *audit) begin(ctx workflow.Context) { a.send(ctx, a.begun) }
 
 // succeeded records that the action has succeeded, although its workflow goes on.
@@ -92,7 +92,7 @@ func (a *audit) left() (entries []fleet.AuditEntry) {
 	return entries
 }
 
-// entry is one of the end of the action.
+// entry is the one that records the end of the action.
 func (a *audit) entry(ctx workflow.Context, outcome, reason string) fleet.AuditEntry {
 	e := a.begun
 	e.At, e.Outcome, e.Error = workflow.Now(ctx), outcome, reason

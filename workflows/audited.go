@@ -13,8 +13,8 @@ import (
 )
 
 // audited is the table of the workflows that change something, each with the actions that
-// it is, and how to find that action in its input. What is not in it only reads, or keeps
-// mcp's own records.
+// it is, and how to find that action in its input. A workflow that is not in it only
+// reads, or keeps mcp's own records.
 var audited = map[string]struct {
 	verbs  []string
 	action func(args []any) fleet.Action
@@ -86,7 +86,7 @@ var audited = map[string]struct {
 	})},
 }
 
-// IsAudited reports whether a type of workflow is an action that the audit has.
+// IsAudited reports whether a type of workflow is an action that the audit records.
 func IsAudited(workflow string) bool {
 	_, ok := audited[workflow]
 	return ok
@@ -103,8 +103,8 @@ func AuditedVerbs() []string {
 	return slices.Compact(verbs)
 }
 
-// CancelOf is the action of a client that cancels a workflow; ok is false where that
-// changes nothing but an answer.
+// CancelOf is the action of a client that cancels a workflow; ok is false if that changes
+// nothing but an answer.
 func CancelOf(id string) (action fleet.Action, ok bool) {
 	if service, job, ok := strings.Cut(strings.TrimPrefix(id, jobPrefix), "/"); ok && strings.HasPrefix(id, jobPrefix) {
 		job, _, _ = strings.Cut(job, "/")
@@ -129,8 +129,8 @@ func actionOf(workflow string, args []any) (action fleet.Action, ok bool) {
 	return row.action(args), true
 }
 
-// about finds an action in the input of a workflow. Where there is none, the action is
-// about nothing.
+// about finds an action in the input of a workflow. If there is none, the action is about
+// nothing.
 func about[In any](action func(In) fleet.Action) func([]any) fleet.Action {
 	return func(args []any) fleet.Action {
 		var in In

@@ -20,13 +20,13 @@ const HeaderDoor = "mcp-door"
 // for it.
 const HeaderActor = "mcp-actor"
 
-// SignedByDoor reports whether the signature is a door's, that an actor, as JSON, has asked
-// for a workflow of this id and type.
+// SignedByDoor reports whether a door has signed that an actor, as JSON, has asked for a
+// workflow of this id and type.
 type SignedByDoor func(id, workflow string, actor, signature []byte) bool
 
 // NewAuditor returns the interceptor that adds every workflow of the table of actions to
 // the audit, when it begins and when it has ended. Every worker and replayer of workflows
-// has it. Who asks is known where a door says so, and claimed elsewhere; where signed is
+// has it. Who asks is known if a door says so, and only claimed otherwise; if signed is
 // nil there is no door.
 func NewAuditor(signed SignedByDoor) interceptor.WorkerInterceptor { return &auditor{signed: signed} }
 
@@ -44,8 +44,8 @@ type auditedWorkflow struct {
 	signed SignedByDoor
 }
 
-// ExecuteWorkflow runs the workflow, and adds it to the audit beside that: what cannot be
-// recorded keeps nothing from being done.
+// ExecuteWorkflow runs the workflow, and adds it to the audit meanwhile: that something
+// cannot be recorded does not stop the workflow.
 func (a *auditedWorkflow) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	action, ok := actionOf(workflow.GetInfo(ctx).WorkflowType.Name, in.Args)
 	if !ok {

@@ -19,7 +19,7 @@ type BuildInput struct {
 	Definition servicedef.Service `json:"definition"`
 	// Images names entries of [build.images]; empty means all.
 	Images []string `json:"images,omitempty"`
-	// Force builds and pushes images that the image registry has already, too.
+	// Force also builds and pushes images that the image registry has already.
 	Force bool `json:"force,omitempty"`
 	// NoCache runs every step of a build again.
 	NoCache  bool          `json:"no_cache,omitempty"`

@@ -16,8 +16,8 @@ const Queue = activities.QueueControl
 // Progress is what a pending activity reports in its heartbeats.
 type Progress = attempt.Progress
 
-// ResultOf finds the result that a failed or cancelled workflow carries in
-// its error, into out; false if there is none.
+// ResultOf decodes into out the result that a failed or cancelled workflow carries in
+// its error; it returns false if there is none.
 func ResultOf(err error, out any) bool {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) && app.HasDetails() {

@@ -18,7 +18,7 @@ import (
 // was free has been taken.
 const portTries = 5
 
-// startAgain runs the new containers of nodes again that have booted since they were
+// startAgain runs again the new containers of nodes that have booted since these were
 // healthy, and waits until they are. Those whose turn has not come are left to it.
 func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]onnode.CutOverInput) error {
 	for _, name := range workflow.DeterministicKeys(nodes) {

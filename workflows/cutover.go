@@ -46,7 +46,7 @@ func (d *deploy) swaps() map[string]onnode.CutOverInput {
 // cutOver gives the new containers their names, on all nodes side by side. While no
 // node has renamed anything, undo undoes the deploy. After that it goes forward as far
 // as it can: a node that does not answer is waited for, and containers that a boot has
-// ended start again. Where a node cannot follow, reverse puts back the release.
+// ended start again. If a node cannot follow, reverse puts back the release.
 func (d *deploy) cutOver(ctx workflow.Context) error {
 	swaps := d.swaps()
 	if len(swaps) > 0 {
@@ -74,7 +74,7 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 	}
 }
 
-// swap has nodes cut over, and returns the refusals. A node that fails is waited for,
+// swap makes nodes cut over, and returns the refusals. A node that fails is waited for,
 // because part of its renames may have been done.
 func (d *deploy) swap(ctx workflow.Context, swaps map[string]onnode.CutOverInput) (map[string]onnode.CutOverResult, error) {
 	refusals := map[string]onnode.CutOverResult{}

@@ -48,7 +48,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
-	d.publishRelease(ctx) // where that deploy has left something else at the edges
+	d.publishRelease(ctx) // if that deploy has left something else at the edges
 	if err := d.images(ctx); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 }
 
 // begin opens the deployment and reads the release, while the image registry is
-// asked. Where the definition is made from the release, that is read before.
+// asked. If the definition is made from the release, the release is read first.
 func (d *deploy) begin(ctx workflow.Context, surveys *call.Group) error {
 	d.log("Opening the deployment")
 	if d.verb.reads || len(d.in.Only) > 0 {

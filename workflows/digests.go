@@ -46,7 +46,7 @@ func (d *deploy) knownDigest(image string) string {
 }
 
 // requireImages asks the image registry for the images that are given by their digests,
-// where a node that is to run one does not have it. What the nodes have needs no image
+// if a node that is to run one does not have it. What the nodes have needs no image
 // registry.
 func (d *deploy) requireImages(ctx workflow.Context) error {
 	g := call.NewGroup(ctx)
@@ -91,8 +91,8 @@ func (d *deploy) imagesOn(name string) []string {
 	return list
 }
 
-// stepImages are the digests of the images that only steps of the definition have, also of
-// those that this deployment does not run: a rollback to it runs them again.
+// stepImages are the digests of the images that only steps of the definition run,
+// including steps that this deployment leaves out: a rollback to it runs them again.
 func (d *deploy) stepImages() map[string]string {
 	known := d.release.StepImages
 	if d.verb.digests == fromInput {
@@ -136,7 +136,8 @@ const imageTimeout = 100 * time.Millisecond
 
 // findDigestOf is call.Control for ImageExists. The commands of a task are held back until
 // its local activities have ended, and the surveys of the nodes are among them: an image
-// registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
+// registry that is slower than imageTimeout is asked by an ordinary activity, at the same
+// time.
 func findDigestOf(ctx workflow.Context, image string, left time.Duration) (oncontrol.ImageExistsResult, error) {
 	var found oncontrol.ImageExistsResult
 	err := call.ControlWithin(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})

@@ -15,7 +15,7 @@ import (
 // ExecInput is a command to run in a component's container.
 type ExecInput struct {
 	Service string `json:"service"`
-	// Component may be "" where the service has only one.
+	// Component may be "" if the service has only one.
 	Component string   `json:"component,omitempty"`
 	Command   []string `json:"command"`
 	// Timeout is how long to wait for the command.

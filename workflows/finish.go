@@ -55,8 +55,8 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 	return r, nil
 }
 
-// elapsed is how long the deploy has taken: to remove what goes without a successor
-// counts, and to retire the predecessors of a release does not.
+// elapsed is how long the deploy has taken: removing what goes without a successor
+// counts, and retiring the predecessors of a release does not.
 func (d *deploy) elapsed(ctx workflow.Context) time.Duration {
 	if d.committed && !d.verb.removes {
 		return d.released.Sub(d.started)

@@ -99,8 +99,8 @@ func (d *deploy) lacking(wave []plan.Step) []plan.Step {
 	return steps
 }
 
-// hasImage reports whether a step's node is known to have its image: it has said so, or
-// runs it.
+// hasImage reports whether a step's node is known to have its image: it has reported
+// that, or runs it.
 func (d *deploy) hasImage(step plan.Step) bool {
 	c := d.component(step)
 	digest := d.digest(c)
@@ -189,7 +189,7 @@ func (d *deploy) publishLate(ctx workflow.Context) {
 }
 
 // publishRelease makes the edges serve what the registry has of the release again, after
-// they have served something else. Where it fails the monitor repeats it.
+// they have served something else. If it fails, the monitor repeats it.
 func (d *deploy) publishRelease(ctx workflow.Context) {
 	if !d.interim {
 		return
@@ -215,7 +215,7 @@ func (d *deploy) recordEdges(ctx workflow.Context) error {
 }
 
 // drain waits until the predecessors have served their clients. One that has a successor
-// serves for the whole of its drain. One that is removed has clients at the edges alone,
+// serves for the whole of its drain. One that is removed has clients only at the edges,
 // and these have been served when all edges say so.
 func (d *deploy) drain(ctx workflow.Context) {
 	begun := workflow.Now(ctx)
@@ -249,7 +249,7 @@ func (d *deploy) drain(ctx workflow.Context) {
 	}
 }
 
-// sleep is workflow.Sleep, at no cost where there is nothing to wait for.
+// sleep is workflow.Sleep, at no cost if there is nothing to wait for.
 func sleep(ctx workflow.Context, time time.Duration) error {
 	if time <= 0 {
 		return nil

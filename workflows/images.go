@@ -15,7 +15,7 @@ import (
 )
 
 // wantedImages are the distinct images of a definition, in its order; only
-// names the components that count, and all do where it is empty.
+// names the components that count, and all do if it is empty.
 func wantedImages(definition servicedef.Service, only []string) []string {
 	var images []string
 	for _, c := range definition.Components {
@@ -43,7 +43,7 @@ func findImage(ctx workflow.Context, image string, left time.Duration) workflow.
 		oncontrol.ImageExistsInput{Image: image})
 }
 
-// requireBuild fails where an image that is missing cannot be built either.
+// requireBuild fails if an image that is missing cannot be built either.
 func requireBuild(definition servicedef.Service, image, builder string) error {
 	if _, ok := definition.ImageBuild(image); !ok {
 		return fault.New(fault.NotFound, "image %s is not in the image registry, and %s names no Containerfile for it", image, fileOf(definition)).
@@ -116,9 +116,9 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	return made, nil
 }
 
-// buildSecrets reads the sealed values of the service's own secrets that a build has, at
-// their newest versions: what an image has from a secret is in the image, and a rollback
-// builds none.
+// buildSecrets reads the sealed values of the service's own secrets that a build uses,
+// at their newest versions: what an image has from a secret is in the image, and a
+// rollback builds none.
 func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (oncontrol.LoadBuildSecretsResult, error) {
 	own := build.OwnSecrets()
 	if len(own) == 0 {

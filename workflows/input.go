@@ -15,8 +15,8 @@ import (
 // file can change under it.
 type DeployInput struct {
 	Verb fleet.Verb `json:"verb"`
-	// Definition is the one to bring the service to. Where the verb goes by the
-	// release, only its name counts.
+	// Definition is the one to bring the service to. If the verb starts from the release,
+	// only the definition's name counts.
 	Definition servicedef.Service `json:"definition"`
 	// Only names the components to deploy; empty means all.
 	Only []string `json:"only,omitempty"`
@@ -33,7 +33,7 @@ type DeployInput struct {
 	// tags point now, and nothing is built.
 	Release int               `json:"release,omitempty"`
 	Digests map[string]string `json:"digests,omitempty"`
-	// Secret is the one that a rotation brings the newest version of.
+	// Secret is the one whose newest version a rotation brings.
 	Secret string `json:"secret,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
@@ -93,7 +93,7 @@ func (in DeployInput) Hash() string {
 // Summary is the deployment in a line, for Temporal's UI.
 func (in DeployInput) Summary() string { return summarize(in, in.Who) }
 
-// Details are what Temporal's UI shows of the deployment, in Markdown.
+// Details are what Temporal's UI shows about the deployment, in Markdown.
 func (in DeployInput) Details() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**, asked for by %s on %s\n\n", in.Definition.Name, in.Who, in.From)
@@ -140,7 +140,7 @@ func (in PurgeInput) Workflow() string { return PurgeName }
 // ServiceName names the service.
 func (in PurgeInput) ServiceName() string { return in.Service }
 
-// Word is "purge", which is no verb of a deployment: none is left.
+// Word is "purge", which is not a verb of a deployment: none is left.
 func (in PurgeInput) Word() string { return "purge" }
 
 // Participle is what becomes of the service.
@@ -163,7 +163,7 @@ func (in PurgeInput) Hash() string { return in.Word() + "/" + in.Service }
 // Summary is the purge in a line, for Temporal's UI.
 func (in PurgeInput) Summary() string { return summarize(in, in.Who) }
 
-// Details are what Temporal's UI shows of the purge, in Markdown.
+// Details are what Temporal's UI shows about the purge, in Markdown.
 func (in PurgeInput) Details() string {
 	return fmt.Sprintf("**%s**, asked for by %s on %s\n", in.Service, in.Who, in.From)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/metacircular/mcp/workflows/routes"
 )
 
-// MaintainInput is whether edges answer for a service with a page that says so.
+// MaintainInput says whether edges answer for a service with a page about its
+// maintenance.
 type MaintainInput struct {
 	Service string `json:"service"`
 	On      bool   `json:"on"`

@@ -89,12 +89,12 @@ func (m *mend) left() []string {
 }
 
 // mendPatience is how long a Mend waits for a node before it checks whether that is
-// still of the fleet.
+// still part of the fleet.
 const mendPatience = 10 * time.Minute
 
-// survey waits until every node has answered, or some have not for long, and reads the
-// registry after that: a deployment that begins later is one that the nodes will have
-// seen when they are asked to restore anything.
+// survey waits until every node has answered, or some have been silent for long, and
+// reads the registry after that: a deployment that begins later is one that the nodes
+// will have seen when they are asked to restore anything.
 func (m *mend) survey(ctx workflow.Context) error {
 	g := call.NewGroup(ctx)
 	for _, name := range m.Nodes {

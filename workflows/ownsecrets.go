@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/workflows/call"
 )
 
-// chooseSecrets finds the versions of the service's own secrets that new containers have.
+// chooseSecrets finds the versions of the service's own secrets that new containers get.
 func (d *deploy) chooseSecrets() {
 	if !d.verb.renews {
 		return
@@ -36,7 +36,7 @@ func engineSecrets(c servicedef.Component) []string {
 	})
 }
 
-// requireBuildSecrets fails where a build needs one of the service's own secrets that is
+// requireBuildSecrets fails if a build needs one of the service's own secrets that is
 // not set.
 func (d *deploy) requireBuildSecrets(images []string) error {
 	isSet := func(name string) bool { return d.release.Secrets[name].Newest > 0 }
@@ -51,9 +51,9 @@ func (d *deploy) requireBuildSecrets(images []string) error {
 	return nil
 }
 
-// pruneSecrets removes the secrets from the nodes that no release needs any more, once the
-// predecessors are gone. After an undeploy none is needed: what a rollback brings back, it
-// brings again. What fails is housekeeping of the next release.
+// pruneSecrets removes from the nodes the secrets that no release needs any more, once the
+// predecessors are gone. After an undeploy none is needed: a rollback brings its secrets
+// again. What fails is left to the next release.
 func (d *deploy) pruneSecrets(ctx workflow.Context) {
 	if !d.hasSecrets() {
 		return

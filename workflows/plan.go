@@ -56,7 +56,7 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 }
 
 // endpointHolders returns the holders of the endpoints that the definition names. A deploy
-// has claimed these when it begins.
+// claims them when it begins.
 func (d *deploy) endpointHolders(ctx workflow.Context) ([]fleet.EndpointHolder, error) {
 	endpoints := publication.Endpoints(d.desired)
 	if len(endpoints) == 0 {

@@ -96,7 +96,7 @@ func isStatic(c servicedef.Component, port int) bool {
 }
 
 // takenPorts are the ports not to try again: the one that the engine named, or all
-// where it named none of them.
+// if it named none of them.
 func takenPorts(routes []fleet.Route, port int) []int {
 	var taken []int
 	for _, r := range routes {

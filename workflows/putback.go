@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/workflows/envelopes"
 )
 
-// recover restores the release where a deploy that did not end left containers
+// recover restores the release if a deploy that did not end left containers
 // behind.
 func (d *deploy) recover(ctx workflow.Context) error {
 	if len(d.plan.Recovery) == 0 {

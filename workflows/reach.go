@@ -36,8 +36,8 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	return g.Wait(ctx)
 }
 
-// reachFrom has one edge connect to the new containers. It asks again where no host answers,
-// because the node may be away for a moment, and where a boot has ended the containers, when
+// reachFrom makes one edge connect to the new containers. It asks again if no host answers,
+// because the node may be away for a moment, and, if a boot has ended the containers, when
 // they run again.
 func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 	name, upstreams := at.Name, d.newUpstreams(at.Machine)
@@ -72,8 +72,8 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 }
 
 // bootedSince reports whether the node of a container that does not answer was booted since
-// that was healthy, and runs its new containers again. Where two edges find the same, one of
-// them does so.
+// the container was healthy, and runs the node's new containers again. If two edges find the
+// same, only one of them does so.
 func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy onnode.RunContainerResult) (bool, error) {
 	if _, ran := d.ran[cause.Component]; !ran {
 		return false, nil
@@ -91,7 +91,7 @@ func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy o
 }
 
 // newUpstreams are the addresses of the new containers to which an edge on that machine
-// will connect. Whether one of udp is open shows in no answer.
+// will connect. No answer shows whether one of udp is open.
 func (d *deploy) newUpstreams(machine fleet.Machine) []string {
 	connected := func(source fleet.PublicationSource) []string {
 		p, _ := fleet.Publication{Routes: publication.Routes(source)}.From(machine)

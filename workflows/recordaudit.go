@@ -15,21 +15,21 @@ import (
 // RecordAuditInput is entries that the audit lacks.
 type RecordAuditInput struct {
 	Entries []fleet.AuditEntry `json:"entries"`
-	// Reported is set where an event says that they are not recorded, and Until is when
+	// Reported is set if an event says that they are not recorded, and Until is when
 	// to give up.
 	Reported bool      `json:"reported,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
 }
 
 const (
-	// recordAuditFor is how long the audit is tried for what it lacks.
+	// recordAuditFor is how long to try to add what the audit lacks.
 	recordAuditFor = 30 * 24 * time.Hour
 	// recordAuditPause is the longest time between two attempts.
 	recordAuditPause = 10 * time.Minute
 )
 
-// RecordAudit adds entries to the audit. Where that does not succeed at once it is an
-// event, and tried on.
+// RecordAudit adds entries to the audit. If that does not succeed at once, it is an
+// event, and is tried again.
 func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 	if len(in.Entries) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 	}
 }
 
-// reportAudit makes an event of an action that the audit lacks, or has at last. It
+// reportAudit records an event about an action that the audit lacks, or has at last. It
 // reports whether it could.
 func reportAudit(ctx workflow.Context, kind fleet.DriftKind, e fleet.AuditEntry, cause error) bool {
 	said := fmt.Sprintf("%s of %s by %s", e.Verb, e.Subject(), e.Who)

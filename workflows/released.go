@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// recordRelease records in the history that the deployment has succeeded, where it goes
-// on after that: its client need not wait for the rest. A deployment whose containers go
+// recordRelease records in the history that the deployment has succeeded, if it goes on
+// after that: its client need not wait for the rest. A deployment whose containers go
 // without successors succeeds when they are gone.
 func (d *deploy) recordRelease(ctx workflow.Context) {
 	goesOn := len(d.retiring())+len(d.stale.Digests)+len(d.stale.Tags)+len(d.result.Edges) > 0

@@ -60,11 +60,11 @@ type Retiring struct {
 	DrainMS int64 `json:"drain_ms,omitempty"`
 }
 
-// Released is what a deployment records in its history where it has succeeded and goes
+// Released is what a deployment records in its history when it has succeeded and goes
 // on, to retire its predecessors and to prune images.
 type Released struct {
 	Result *Result `json:"released"`
-	// Prunes is set where its builder is still to remove images.
+	// Prunes is set if its builder is still to remove images.
 	Prunes bool `json:"prunes,omitempty"`
 }
 
@@ -97,7 +97,7 @@ type PlanResult struct {
 	Builds []string `json:"builds"`
 	// Release is the number of the release that it starts from.
 	Release int `json:"release"`
-	// Dirty is set where an earlier deployment could not put everything back: a
+	// Dirty is set if an earlier deployment could not put everything back: a
 	// deploy of the whole service then makes a release even if the plan has no change.
 	Dirty bool `json:"dirty,omitempty"`
 }

@@ -23,7 +23,7 @@ type RotateSecretInput struct {
 	secrets.Addition
 	// Former is the number of the version that it follows.
 	Former int `json:"former"`
-	// Revoke is set where the old value is revoked afterwards: the rotation lasts until
+	// Revoke is set if the old value is revoked afterwards: the rotation lasts until
 	// SignalRevoked says that this is done.
 	Revoke bool `json:"revoke,omitempty"`
 	// Deadline is how long to wait for what is down; DefaultDeadline if zero.
@@ -44,7 +44,7 @@ type Rotation struct {
 	Healthy bool `json:"healthy"`
 	// Revoking is set while it waits for the old value to be revoked.
 	Revoking bool `json:"revoking,omitempty"`
-	// Revoked is set where the command has revoked the old value.
+	// Revoked is set if the command has revoked the old value.
 	Revoked bool `json:"revoked"`
 }
 
@@ -58,10 +58,10 @@ const SignalRevoked = "revoked"
 const revokePatience = 30 * 24 * time.Hour
 
 // RotateSecret records a new version of a secret, and deploys what has the secret with it.
-// Where that fails the release is put back, the old value is not revoked, and the new
+// If that fails, the release is put back, the old value is not revoked, and the new
 // version is withdrawn: the next deploy has the old one. The command that revokes the old
-// value runs where the operator is, who has the rights for it: the workflow waits until it
-// hears that this has succeeded, and meanwhile keeps another rotation from beginning.
+// value runs where the operator is, who has the rights for it: the workflow waits for the
+// signal that this has succeeded, and meanwhile keeps another rotation from beginning.
 func RotateSecret(ctx workflow.Context, in RotateSecretInput) (*Rotation, error) {
 	if in.Deadline <= 0 {
 		in.Deadline = DefaultDeadline

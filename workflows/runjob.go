@@ -43,11 +43,11 @@ var scheduledFor = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTim
 
 const (
 	// startPatience is how long the node of a run that was asked for has to take it, and
-	// latePatience how long one has at least that begins at the end of its catch_up.
+	// latePatience how long it has at least if the run begins at the end of its catch_up.
 	startPatience = time.Minute
 	latePatience  = 5 * time.Second
-	// A run that waits for another one checks again after runPause at first, and each
-	// longestRunPause at last.
+	// A run that waits for another one checks again after runPause at first, and every
+	// longestRunPause in the end.
 	runPause, longestRunPause = time.Second, 30 * time.Second
 )
 
@@ -67,7 +67,7 @@ type jobRun struct {
 	RunJobInput
 	request fleet.RunRequest
 	begun   fleet.RunBegun
-	// run is nil where there is none: it was skipped, or the release has no such job.
+	// run is nil if there is none: it was skipped, or the release has no such job.
 	run *fleet.JobRun
 	// last is the last attempt, how it has ended, and what is to be removed of it.
 	last   onnode.TaskSpec
@@ -96,7 +96,7 @@ func (r *jobRun) name() string { return r.Service + "/" + r.Job }
 func (r *jobRun) asked() bool { return r.Who != "" }
 
 // begin opens the run. While another one is under way it is left out, waits, or ends the
-// other one, as the job's overlap has it.
+// other one, as the job's overlap says.
 func (r *jobRun) begin(ctx workflow.Context) error {
 	ended := false
 	for pause := runPause; ; pause = min(2*pause, longestRunPause) {
@@ -160,7 +160,7 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 	for range 1 + r.begun.Job.Retries {
 		if r.attempted > 0 {
 			r.remove(ctx)
-			// One after an attempt that has failed is late by no fault of the node's.
+			// An attempt after one that has failed is late through no fault of the node.
 			deadline = workflow.Now(ctx).Add(time.Duration(r.begun.Job.CatchUp))
 		}
 		latest := workflow.Now(ctx).Add(startPatience)
@@ -181,7 +181,7 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 	return outcome
 }
 
-// attempt runs the job once. Started is false where its node has not taken it in time.
+// attempt runs the job once. Started is false if its node has not taken it in time.
 func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome fleet.RunOutcome, started bool) {
 	r.attempted++
 	r.last, r.result = r.task(), fleet.TaskResult{}
@@ -218,7 +218,7 @@ func neverTaken(err error) bool {
 	return call.IsUntaken(err) && errors.As(err, &timeout) && timeout.Unwrap() == nil
 }
 
-// broken makes a failure of mcp's the result of an attempt.
+// broken returns a failure of mcp itself as the result of an attempt.
 func (r *jobRun) broken(err error) fleet.RunOutcome {
 	f := attempt.FaultOf(call.NodeFault(err, r.run.Node))
 	r.result = fleet.TaskResult{State: fleet.TaskLost, Detail: f.Message, Log: f.Log}
@@ -299,8 +299,8 @@ func (r *jobRun) answer(run fleet.JobRun) (*fleet.JobRun, error) {
 	return nil, failure(outcome, f, run)
 }
 
-// remove removes the container of the last attempt. Where its node does not answer, a
-// workflow does that when it is back.
+// remove removes the container of the last attempt. If its node does not answer, a
+// workflow does that when the node is back.
 func (r *jobRun) remove(ctx workflow.Context) {
 	if r.result.State == "" || removeTask(ctx, r.run.Node, r.last) == nil {
 		return

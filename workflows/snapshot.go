@@ -23,11 +23,11 @@ type SnapshotInput struct {
 
 // SnapshotResult is a former release.
 type SnapshotResult struct {
-	// Snapshot has the number 0 where a rollback was asked for, and there is nothing to go
-	// back to.
+	// Snapshot has the number 0 if a rollback was asked for and there is nothing to go back
+	// to.
 	fleet.Snapshot
-	// Release is the number of the release before which it ran, and Deployed is set where
-	// the service has ever been deployed. A release that was asked for by its number has
+	// Release is the number of the release before which it ran, and Deployed is set if the
+	// service was ever deployed. A release that was asked for by its number has
 	// neither.
 	Release  int  `json:"release,omitempty"`
 	Deployed bool `json:"deployed,omitempty"`

@@ -44,8 +44,7 @@ type deploy struct {
 	built    bool              // an image, of a component or of a step
 	// present are the images that nodes have, by digest, of those given by digest.
 	present map[string][]string
-	// holders are those of the endpoints that the definition names, where it is planned
-	// alone.
+	// holders are those of the endpoints that the definition names, if it is only planned.
 	holders []fleet.EndpointHolder
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
@@ -53,7 +52,7 @@ type deploy struct {
 	adoption adoption.Adoption
 
 	// held are the components for which edges keep requests waiting, and interim is set
-	// while they may serve something else than the release. away are the edges that have
+	// while they may serve something other than the release. away are the edges that have
 	// not answered a step of this deploy.
 	held    []string
 	interim bool
@@ -81,9 +80,9 @@ type deploy struct {
 	stale     fleet.CommitResult
 	// notRetired are the nodes where predecessors remain.
 	notRetired []fleet.NotRetired
-	// failedSteps are those that the deploy has failed for.
+	// failedSteps are those because of which the deploy has failed.
 	failedSteps []fleet.FailedStep
-	// restPorts is set where the outcome releases the ports that the release does
+	// restPorts is set if the outcome releases the ports that the release does
 	// not use.
 	restPorts bool
 }
@@ -130,8 +129,7 @@ func (d *deploy) define(release fleet.Release) error {
 	return nil
 }
 
-// given is the definition that the operator gave; nil where the verb goes by
-// another.
+// given is the definition that the operator gave; nil if the verb starts from another.
 func (d *deploy) given() *servicedef.Service {
 	if !d.verb.given {
 		return nil

@@ -45,7 +45,8 @@ func (d *deploy) tryOut(ctx workflow.Context) error {
 }
 
 // runStep runs a step, and again as often as its definition says while it does not
-// succeed. The time that it takes is none that the deploy waits for what is down.
+// succeed. The time that it takes does not count as time that the deploy waits for what is
+// down.
 func (d *deploy) runStep(ctx workflow.Context, step servicedef.Step) error {
 	began := workflow.Now(ctx)
 	defer func() { d.deadline = d.deadline.Add(workflow.Now(ctx).Sub(began)) }()
@@ -107,7 +108,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 }
 
 // runTask runs the task of a step on a node to its end. A node that is away is waited for
-// until the time that the deploy has left has passed: beside that, the task has its own
+// until the time that the deploy has left has passed: in addition, the task has its own
 // timeout. A result is how the task has ended, whatever that is; an error means that this is
 // not known, and that the task may still run. EndTask ends it then. The container stays until
 // removeTask, which comes after the result is recorded.
@@ -156,7 +157,7 @@ func (d *deploy) task(step servicedef.Step, try int) onnode.TaskSpec {
 func (d *deploy) needs(step servicedef.Step, node string) []onnode.Need {
 	var needs []onnode.Need
 	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
-		c, _ := d.desired.Component(component) // StartsBefore returns those that there are
+		c, _ := d.desired.Component(component) // StartsBefore returns only those that exist
 		if c.Node != node || c.IsJob() {
 			continue
 		}
@@ -165,7 +166,7 @@ func (d *deploy) needs(step servicedef.Step, node string) []onnode.Need {
 			need.Container += fleet.NextSuffix
 			need.Boot = d.ran[component].Boot
 			if need.Boot == "" {
-				continue // whether a boot has ended it shows nowhere
+				continue // nothing shows whether a boot has ended it
 			}
 		}
 		needs = append(needs, need)

@@ -18,8 +18,8 @@ import (
 )
 
 // sparePorts are the free ports that a survey asks for beyond those needed, because
-// some may be taken before they are used; morePorts those after some were. To find
-// one takes a node a tenth of a millisecond, and more when it is busy.
+// some may be taken before they are used; morePorts those after some were. Finding one
+// takes a node a tenth of a millisecond, and more when it is busy.
 const (
 	sparePorts = 4
 	morePorts  = 64
@@ -54,7 +54,7 @@ func (d *deploy) survey(ctx workflow.Context, surveys *call.Group) error {
 }
 
 // renumber gives the deployment a number past those that the nodes have seen,
-// where the registry has lost deployments: the nodes would refuse it as an old one.
+// if the registry has lost deployments: the nodes would refuse it as an old one.
 func (d *deploy) renumber(ctx workflow.Context) error {
 	step := call.ControlStep(ctx, "renumber the deployment", d.left(ctx))
 	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
@@ -150,8 +150,8 @@ func (d *deploy) touched() []string {
 	return nodes
 }
 
-// surveyInput asks a node for what the deploy has to know of it, with so many spare
-// ports where the deploy allocates any there.
+// surveyInput asks a node for what the deploy has to know about it, with so many spare
+// ports if the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) onnode.SurveyInput {
 	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
 	in.Images = d.imagesOn(name)
@@ -187,8 +187,8 @@ func (d *deploy) surveyInput(name string, spare int) onnode.SurveyInput {
 	return in
 }
 
-// surveyInput asks a node for the containers of a service, and for those that bear
-// a name that the definition needs.
+// surveyInput asks a node for the containers of a service, and for those that have a
+// name that the definition needs.
 func surveyInput(definition servicedef.Service, number int, run, name string, adopted []fleet.Adopted) onnode.SurveyInput {
 	in := onnode.SurveyInput{Service: definition.Name, Deployment: number, Run: run, Adopted: adopted}
 	for _, c := range definition.Components {

@@ -11,9 +11,9 @@ import (
 
 // SyncResult is the outcome of a sync.
 type SyncResult struct {
-	// Recorded is set where the definition differs from the recorded one.
+	// Recorded is set if the definition differs from the recorded one.
 	Recorded bool `json:"recorded"`
-	// Plan is what a deploy would do now; nil where no plan could be made, for the
+	// Plan is what a deploy would do now; nil if no plan could be made, for the
 	// reason in Error.
 	Plan  *PlanResult  `json:"plan,omitempty"`
 	Error *fault.Error `json:"error,omitempty"`

@@ -36,7 +36,7 @@ func removeTask(ctx workflow.Context, name string, task onnode.TaskSpec) error {
 	return workflow.ExecuteActivity(step, node.RemoveTask, task).Get(ctx, nil)
 }
 
-// recordTask records a task and how it stands. A left of 0 is without a deadline.
+// recordTask records a task and its state. A left of 0 means no deadline.
 func recordTask(ctx workflow.Context, left time.Duration, r fleet.TaskRecord) error {
 	return call.ControlSend(ctx, "record "+r.Name+": "+string(r.State), left, control.RecordTask, r)
 }

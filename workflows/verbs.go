@@ -17,33 +17,33 @@ type verb struct {
 	word fleet.Verb
 	// participle is what has become of the service afterwards.
 	participle string
-	// given is set where the input's definition is the operator's, to be recorded
+	// given is set if the input's definition is the operator's, to be recorded
 	// as the one that was given last.
 	given bool
-	// reads is set where the input names only the service: the release is read
+	// reads is set if the input names only the service: the release is read
 	// before the deployment is opened. A deploy of some components reads it too.
 	reads bool
-	// define returns what to bring the service to, from what was asked and, where
-	// that is read, the release.
+	// define returns what to bring the service to, from what was asked and, if that is read,
+	// the release.
 	define func(asked target, release fleet.Release) (target, error)
-	// digests is where the digests come from by which new containers run.
+	// digests is the source of the digests by which new containers run.
 	digests digestSource
-	// renews is set where the chosen components, and the steps, get the newest versions of
+	// renews is set if the chosen components, and the steps, get the newest versions of
 	// the service's own secrets; the others have those of the definition.
 	renews bool
-	// replaces is set where containers that have not changed are replaced, too.
+	// replaces is set if containers that have not changed are replaced, too.
 	replaces bool
 	// runs reports whether the deployment runs a step of the definition; nil for none.
 	runs func(servicedef.Step) bool
-	// adopts is set where the deployment takes over running containers instead of
+	// adopts is set if the deployment takes over running containers instead of
 	// following a plan.
 	adopts bool
-	// removes is set where the service's containers go without successors.
+	// removes is set if the service's containers go without successors.
 	removes bool
-	// repeats is set where a rollback passes over the release, which has nothing
+	// repeats is set if a rollback passes over the release, which has nothing
 	// that the one before it did not have.
 	repeats bool
-	// restores is set where the release itself is deployed again, as it was let run: the
+	// restores is set if the release itself is deployed again, as it was let run: the
 	// policies of nodes do not refuse it.
 	restores bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
@@ -116,7 +116,7 @@ func Verbs() []string {
 	return words
 }
 
-// merged is the definition that was asked for; where only some components were,
+// merged is the definition that was asked for; if only some components were asked for,
 // the others are the release's.
 func merged(asked target, release fleet.Release) (target, error) {
 	if release.LostKey != "" && len(asked.only) > 0 {

@@ -74,8 +74,8 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	return out, ToTemporal(f, !lasting && retryable(f.Kind, tries, info.ActivityType.Name))
 }
 
-// lastingError ends an activity that is persistent: its caller does not wait for what it
-// would take.
+// lastingError ends an activity that is persistent: its caller does not wait for what a
+// retry would need.
 type lastingError struct{ err error }
 
 // Lasting returns an error that ends even an activity that is persistent.

@@ -8,9 +8,9 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// heartbeatEvery is the interval of an activity's heartbeats. One without news, as
-// of an activity that waits for a slot, is sent every other time: each heartbeat
-// is a write in Temporal, and of a hundred components most wait. Twice this is a
+// heartbeatEvery is the interval of an activity's heartbeats. One without news, such as
+// that of an activity that waits for a slot, is sent every other time: each heartbeat
+// is a write in Temporal, and most of a hundred components wait. Twice this is a
 // third of the shortest heartbeat timeout, so that a lost heartbeat does not time out
 // the activity; it is also how long a cancellation may take to arrive.
 const heartbeatEvery = 2500 * time.Millisecond
@@ -34,7 +34,7 @@ type Reporter struct {
 // has ended, by work that goes on.
 func (r *Reporter) Set(phase, detail string) { r.Report(Progress{Phase: phase, Detail: detail}) }
 
-// Report is Set with all that a heartbeat has.
+// Report is Set with all that a heartbeat contains.
 func (r *Reporter) Report(now Progress) {
 	r.vigil.enter(now)
 	r.mu.Lock()

@@ -10,7 +10,7 @@ type Progress struct {
 	Phase string `json:"phase"`
 	// Detail is the progress of the step: "STEP 3/7", "12.0MB / 48.1MB".
 	Detail string `json:"detail,omitempty"`
-	// Output is what a task has printed lately; nil of other steps.
+	// Output is what a task has printed lately; nil for other steps.
 	Output *TaskOutput `json:"output,omitempty"`
 }
 
@@ -21,7 +21,7 @@ type TaskOutput struct {
 	Lines []string `json:"lines"`
 }
 
-// Bounds of the lines that a heartbeat has.
+// Bounds of the lines that a heartbeat contains.
 const (
 	maxOutputLines = 16
 	MaxOutputLine  = 200

@@ -12,9 +12,9 @@ import (
 const shortestTransfer = time.Minute
 
 // Transfer runs one attempt of a push or a pull. It gets half of the time that
-// is left until the deadline: one that hangs, as after a connection was lost without
-// notice, is then followed by another, and one that is only slow has had the larger
-// part. Layers that have arrived are not sent again.
+// is left until the deadline: one that hangs, for example after a connection was lost
+// without notice, is then followed by another, and one that is only slow has had the
+// larger part. Layers that have arrived are not sent again.
 func Transfer(ctx context.Context, verb, image, place string, run func(ctx context.Context) error) error {
 	bounded, limit := ctx, time.Duration(0)
 	if deadline, bound := ctx.Deadline(); bound {

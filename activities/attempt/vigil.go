@@ -21,8 +21,8 @@ const (
 	copyPatience, buildPatience = 12 * time.Minute, 32 * time.Minute
 )
 
-// patienceOf returns the patience with a phase of an activity; 0 for no limit, where
-// it waits for others, which have one.
+// patienceOf returns the patience with a phase of an activity; 0, for no limit, if it
+// waits for others, which have one.
 func patienceOf(phase string) time.Duration {
 	switch phase {
 	case "wait":
@@ -55,8 +55,8 @@ type Vigil struct {
 type vigilKey struct{}
 
 // KeepVigil returns the vigil over the work of ctx, or begins one. The work reports
-// progress through the context, as an engine's calls do. It has a part that ends when
-// end is called; when all have ended, so does the vigil.
+// progress through the context, as an engine's calls do. Each call adds a part, which
+// ends when end is called; when all have ended, so does the vigil.
 func KeepVigil(ctx context.Context) (watched context.Context, v *Vigil, end func()) {
 	v, ok := ctx.Value(vigilKey{}).(*Vigil)
 	if !ok {
@@ -113,7 +113,7 @@ func (v *Vigil) progress() {
 	v.reset()
 }
 
-// reset begins to wait anew; the caller holds the lock.
+// reset begins to wait again; the caller holds the lock.
 func (v *Vigil) reset() {
 	if v.work == 0 {
 		return

@@ -26,12 +26,12 @@ type BuildInput struct {
 	// image is built.
 	Path  string                `json:"path"`
 	Build servicedef.ImageBuild `json:"build"`
-	// Source is where the tag comes from that git gave the image: the sources here must
-	// have its hash. Nil if the definition has the tag.
+	// Source is the origin of the tag that git gave the image: the sources here must have its
+	// hash. Nil if the definition sets the tag.
 	Source *servicedef.Source `json:"source,omitempty"`
 	// NoCache runs every step again.
 	NoCache bool `json:"no_cache,omitempty"`
-	// Versions are those of the service's own secrets that Build names, and Envelopes have
+	// Versions are those of the service's own secrets that Build names, and Envelopes contain
 	// their sealed values.
 	Versions  servicedef.SecretVersions `json:"versions,omitempty"`
 	Envelopes []secrets.Envelope        `json:"envelopes,omitempty"`
@@ -46,8 +46,8 @@ type BuildResult struct {
 }
 
 // Build builds an image from the builder's workspace. A source that does not
-// build is Invalid and not retried. Sources that do not have the hash from which the
-// image has its tag are a Conflict.
+// build is Invalid and not retried. Sources whose hash is not the one that the image's tag
+// is made from are a Conflict.
 func (a *Builder) Build(ctx context.Context, in BuildInput) (BuildResult, error) {
 	return attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (BuildResult, error) {
 		return a.build(ctx, r, in)
@@ -122,8 +122,8 @@ func (a *Builder) spec(in BuildInput) (runtime.BuildSpec, error) {
 	return spec, nil
 }
 
-// useSources adds to a build what git knows of its sources: labels and, for an image whose
-// tag git gave, which files belong to them.
+// useSources adds to a build what git reports about its sources: labels and, for an image
+// whose tag git gave, which files belong to them.
 func (a *Builder) useSources(ctx context.Context, in BuildInput, spec *runtime.BuildSpec) error {
 	if a.Sources == nil {
 		return nil
@@ -181,7 +181,7 @@ func (a *Builder) matching(ctx context.Context, in BuildInput) (servicedef.Build
 	return found, nil
 }
 
-// checkAgain refuses an image whose sources were changed during the build: it may have
+// checkAgain refuses an image whose sources were changed during the build: it may contain
 // files of both states.
 func (a *Builder) checkAgain(ctx context.Context, in BuildInput) error {
 	if a.Sources == nil || in.Source == nil {

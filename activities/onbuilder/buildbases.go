@@ -34,8 +34,8 @@ func basesOf(containerfile string, args map[string]string) (images, unknown []st
 }
 
 // basesInsecure reports whether all images that a Containerfile begins with or copies from
-// are in image registries that speak plain http. One flag of the engine is for all of
-// them, so that one other registry keeps it verifying certificates.
+// are in image registries that speak plain http. One flag of the engine applies to all of
+// them, so that with one other registry it verifies certificates.
 func (a *Builder) basesInsecure(images []string) bool {
 	for _, image := range images {
 		if !a.Insecure(image) {

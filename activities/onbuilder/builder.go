@@ -20,7 +20,7 @@ type Builder struct {
 	Policies activities.Policies
 	// Signer signs what was pushed; nil to sign nothing.
 	Signer Signer
-	// Secrets returns what opens the secrets of services that builds have; nil where the
+	// Secrets returns what opens the secrets of services that builds use; nil if the
 	// builder takes none.
 	Secrets func() (secrets.Reader, error)
 	// Sources reads the sources of builds.

@@ -22,7 +22,7 @@ const (
 	keptLogs = 20
 	// longestLog bounds one log, in bytes.
 	longestLog = 64 << 20
-	// logTime is the part of a log's name by which they sort.
+	// logTime is the part of a log's name by which logs sort.
 	logTime = "20060102T150405.000000"
 )
 
@@ -59,7 +59,7 @@ func (a *Builder) openLog(in BuildInput) (*buildLog, error) {
 	return log, nil
 }
 
-// logPrefix begins the names of an image's logs. A name of an image has no "@".
+// logPrefix begins the names of an image's logs. A name of an image contains no "@".
 func logPrefix(service, image string) string { return service + "@" + image + "@" }
 
 // Write adds to the log, as long as there is room.
@@ -109,7 +109,7 @@ func pruneLogs(pattern string) error {
 type BuildLogInput struct {
 	Service string `json:"service"`
 	// Images are entries of [build.images]: the log is the newest of all of these, or of
-	// all images where it is empty.
+	// all images if it is empty.
 	Images []string `json:"images,omitempty"`
 	// File is the one that a former answer named, and Offset where it ended; "" for the
 	// newest.

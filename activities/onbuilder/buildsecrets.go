@@ -55,8 +55,8 @@ func (a *Builder) secretsOf(in BuildInput, path string) (map[string][]byte, erro
 	return values, nil
 }
 
-// unseal opens the envelope of one of the service's own secrets. The value is in memory
-// alone, until podman has it.
+// unseal opens the envelope of one of the service's own secrets. The value is only in
+// memory until podman has it.
 func (a *Builder) unseal(in BuildInput, reference string) ([]byte, error) {
 	version := in.Versions[reference]
 	want := secrets.Ref{Service: in.Service, Name: version.Name, Version: version.Version}
@@ -79,10 +79,10 @@ func (a *Builder) reader() (secrets.Reader, error) {
 	return a.Secrets()
 }
 
-// BuilderKeyResult is to whom secrets of builds are sealed.
+// BuilderKeyResult describes the recipient of the sealed secrets of builds.
 type BuilderKeyResult struct {
 	Name string `json:"name"`
-	// Key is the builder's; "" where it has none, as Problem says.
+	// Key is the builder's; "" if it has none, and Problem says why.
 	Key     string `json:"key,omitempty"`
 	Problem string `json:"problem,omitempty"`
 	// Signers are those whose secrets it takes.

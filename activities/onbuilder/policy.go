@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// permit fails where the policy of the builder's host forbids a build.
+// permit fails if the policy of the builder's host forbids a build.
 func (a *Builder) permit(in BuildInput, bases, unknown []string) error {
 	if a.Policies == nil {
 		return nil

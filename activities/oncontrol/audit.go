@@ -23,7 +23,7 @@ func (a *Control) ListAudit(ctx context.Context, q fleet.AuditQuery) ([]fleet.Au
 	return a.Registry.Audit(ctx, q)
 }
 
-// RecordEventsResult is the destinations that have alerts to get.
+// RecordEventsResult lists the destinations that have yet to get alerts.
 type RecordEventsResult struct {
 	Alerting []string `json:"alerting,omitempty"`
 }

@@ -36,7 +36,7 @@ func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (f
 	return begun, err
 }
 
-// invalid makes what is wrong with a definition a fault.
+// invalid returns what is wrong with a definition as a fault.
 func invalid(err error) error {
 	if err == nil {
 		return nil

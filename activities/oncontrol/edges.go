@@ -31,7 +31,7 @@ type ListPublicationsInput struct {
 	Service string `json:"service,omitempty"`
 }
 
-// ListPublicationsResult has publications in the order of their services.
+// ListPublicationsResult holds publications in the order of their services.
 type ListPublicationsResult struct {
 	Publications []fleet.Publication `json:"publications"`
 }
@@ -43,19 +43,19 @@ func (a *Control) ListPublications(ctx context.Context, in ListPublicationsInput
 	return ListPublicationsResult{Publications: publications}, err
 }
 
-// RecordAcksInput is what edges have of publications.
+// RecordAcksInput says which publications edges have.
 type RecordAcksInput struct {
 	Acks []fleet.EdgeAck `json:"acks"`
 }
 
-// RecordAcks records what edges have of publications. What edges say that are not
-// admitted is ignored.
+// RecordAcks records which publications edges have. What edges that are not admitted
+// report is ignored.
 func (a *Control) RecordAcks(ctx context.Context, in RecordAcksInput) error {
 	return a.Registry.RecordAcks(ctx, fleet.CheckedAcks(in.Acks, time.Now()))
 }
 
 // RecordAnnouncement records that an edge has started, and returns the publications
-// that it lacks, if its key is admitted. Another key than the admitted one is a
+// that it lacks, if its key is admitted. A key other than the admitted one is a
 // Conflict.
 func (a *Control) RecordAnnouncement(ctx context.Context, in fleet.EdgeRecord) (fleet.EdgeAnswer, error) {
 	key, err := keyOf(in.Name, in.Key)
@@ -101,9 +101,9 @@ func keyOf(edge, text string) (string, error) {
 	return key.String(), nil
 }
 
-// PinEdge admits the key of an edge and returns the edge. The error is NotFound where
-// neither the edge nor the request has a key, and a Conflict where the edge has
-// announced another one, or another one is admitted.
+// PinEdge admits the key of an edge and returns the edge. The error is NotFound if
+// neither the edge nor the request has a key, and a Conflict if the edge has announced
+// another one, or another one is admitted.
 func (a *Control) PinEdge(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
 	if in.Key != "" {
 		key, err := keyOf(in.Edge, in.Key)
@@ -133,7 +133,7 @@ type RecordEdgeStatusInput struct {
 }
 
 // RecordEdgeStatus records what an edge reports of itself. The versions in it are
-// acknowledged. That of an edge which is not admitted is ignored.
+// acknowledged. The status of an edge that is not admitted is ignored.
 func (a *Control) RecordEdgeStatus(ctx context.Context, in RecordEdgeStatusInput) error {
 	return a.Registry.RecordEdgeStatus(ctx, in.Edge, in.Status.Checked(time.Now()))
 }

@@ -24,8 +24,8 @@ type RecordPublishedInput struct {
 	Misses []fleet.EdgeMiss `json:"misses,omitempty"`
 }
 
-// RecordPublished records what edges have of publications. An edge that lacks one is
-// stale, which is an event.
+// RecordPublished records which publications edges have and lack. An edge that lacks
+// one is stale, which is an event.
 func (a *Control) RecordPublished(ctx context.Context, in RecordPublishedInput) error {
 	if len(in.Acks) > 0 {
 		if err := a.Registry.RecordAcks(ctx, fleet.CheckedAcks(in.Acks, time.Now())); err != nil {
@@ -47,11 +47,11 @@ type MissingAtInput struct {
 	After string `json:"after,omitempty"`
 }
 
-// MissingAtResult is publications that the edge has not acknowledged, in the order of
-// their services.
+// MissingAtResult holds publications that the edge has not acknowledged, in the order
+// of their services.
 type MissingAtResult struct {
 	Publications []fleet.Publication `json:"publications,omitempty"`
-	// More is set where there are more than travel together.
+	// More is set if there are more than one answer holds.
 	More bool `json:"more,omitempty"`
 }
 
@@ -72,15 +72,15 @@ type RecordEdgeObservationResult struct {
 	// are services of which it has a publication that the registry does not have.
 	Missing []fleet.Publication `json:"missing,omitempty"`
 	Remake  []string            `json:"remake,omitempty"`
-	// Alerting are the destinations that have alerts to get.
+	// Alerting are the destinations that have yet to get alerts.
 	Alerting []string `json:"alerting,omitempty"`
 }
 
 // RecordEdgeObservation records an observation of an edge, and the drift that has begun
-// or ended with it. One of an edge that is not admitted is ignored.
+// or ended with it. An observation of an edge that is not admitted is ignored.
 func (a *Control) RecordEdgeObservation(ctx context.Context, in fleet.EdgeObservation) (RecordEdgeObservationResult, error) {
 	var result RecordEdgeObservationResult
-	if err := a.closeLost(ctx); err != nil { // it may have left requests held
+	if err := a.closeLost(ctx); err != nil { // a lost deployment may have left requests held
 		return result, err
 	}
 	in = in.Checked()

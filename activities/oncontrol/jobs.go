@@ -16,7 +16,7 @@ import (
 type JobSchedule struct {
 	Service string
 	Job     servicedef.Component
-	// PausedBy is who has paused it; "" where it is not paused.
+	// PausedBy is who has paused it; "" if it is not paused.
 	PausedBy string
 }
 
@@ -41,8 +41,8 @@ type KeepJobsInput struct {
 	Service string `json:"service"`
 }
 
-// KeepJobs makes the schedules of a service's jobs those of its release: one of each job
-// that is due by itself, and none of a service that is stopped.
+// KeepJobs makes the schedules of a service's jobs those of its release: one for each job
+// that is due by itself, and none for a service that is stopped.
 func (a *Control) KeepJobs(ctx context.Context, in KeepJobsInput) error {
 	release, err := a.Registry.Release(ctx, in.Service)
 	if err != nil {
@@ -90,8 +90,8 @@ func (a *Control) keepJobs(ctx context.Context, service string, releases []fleet
 	return errors.Join(failed...)
 }
 
-// BeginRun opens a run of a job. A run that is recorded as under way and whose workflow
-// was ended in Temporal keeps no other from beginning.
+// BeginRun opens a run of a job. A run that is recorded as under way but whose workflow was
+// ended in Temporal does not keep another from beginning.
 func (a *Control) BeginRun(ctx context.Context, in fleet.RunRequest) (fleet.RunBegun, error) {
 	begun, err := a.Registry.BeginRun(ctx, in)
 	if err != nil || begun.Other == nil {
@@ -153,7 +153,7 @@ func (a *Control) RecordAttempt(ctx context.Context, in RecordAttemptInput) erro
 
 // EndRunResult is what follows from the end of a run.
 type EndRunResult struct {
-	// Alerting are the destinations that have alerts to get.
+	// Alerting are the destinations that have yet to get alerts.
 	Alerting []string `json:"alerting,omitempty"`
 }
 
@@ -167,7 +167,7 @@ func (a *Control) EndRun(ctx context.Context, in fleet.RunEnd) (EndRunResult, er
 	return EndRunResult{Alerting: alerting}, err
 }
 
-// EndRunsInput names a service that runs no more, and how long to wait.
+// EndRunsInput names a service that no longer runs, and how long to wait.
 type EndRunsInput struct {
 	Service string        `json:"service"`
 	Wait    time.Duration `json:"wait"`
@@ -201,7 +201,7 @@ func (a *Control) endRuns(ctx context.Context, r *attempt.Reporter, in EndRunsIn
 			}
 			cancelled[run.RunID] = run
 		}
-		// One that is recorded as ended may still have its container to remove.
+		// One that is recorded as ended may still have a container to remove.
 		for id, run := range cancelled {
 			open, err := a.Lock.Open(ctx, run.WorkflowID, run.RunID)
 			if err != nil {

@@ -7,17 +7,16 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Queues is what Control needs to know of task queues.
+// Queues is what Control needs to know about task queues.
 type Queues interface {
 	// Polled reports whether any worker has polled the queue within the last
 	// minutes; it may be gone.
 	Polled(ctx context.Context, queue string) (bool, error)
-	// LastCall is when Temporal last heard of a worker of the queue; zero where it
-	// does not know.
+	// LastCall is when a worker of the queue last called Temporal; zero if that is unknown.
 	LastCall(ctx context.Context, queue string) time.Time
 }
 
-// Lock is what Control needs to know of deploys.
+// Lock is what Control needs to know about deploys.
 type Lock interface {
 	// Held reports whether a deploy of the service is under way.
 	Held(ctx context.Context, service string) (bool, error)

@@ -33,9 +33,9 @@ func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	return a.Registry.Nodes(ctx)
 }
 
-// LastSeen returns when anything was last known of a node's worker: it announced
-// itself, answered the monitor, or called Temporal. It is zero for a node that was
-// never seen. What Temporal does not know is left out.
+// LastSeen returns when a node's worker was last seen: it announced itself, answered the
+// monitor, or called Temporal. It is zero for a node that was never seen. What Temporal
+// does not report is left out.
 func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) {
 	seen, err := a.Registry.LastSeen(ctx, node)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error)
 }
 
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
-// left open where a worker may poll the node's queue, which must be asked first.
+// left open if a worker may poll the node's queue: that worker must be asked first.
 func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
 	in = withKeys(in.Checked())
 	result, err := a.Registry.ClaimNode(ctx, in, a.destinations(), watch.Judge)
@@ -71,7 +71,7 @@ func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimRes
 }
 
 // withKeys returns a claim with its keys in the one form in which they are compared, and
-// without what is none.
+// without what is not a key.
 func withKeys(in fleet.Claim) fleet.Claim {
 	key, err := seal.ParseKey(in.Key)
 	if err != nil {
@@ -88,13 +88,13 @@ func withKeys(in fleet.Claim) fleet.Claim {
 	return in
 }
 
-// SetDrainingInput is whether a node gets no new container.
+// SetDrainingInput says whether a node gets no new container.
 type SetDrainingInput struct {
 	Node     string `json:"node"`
 	Draining bool   `json:"draining"`
 }
 
-// SetDrainingResult is what should run there all the same.
+// SetDrainingResult is what should run there nevertheless.
 type SetDrainingResult struct {
 	Services []fleet.ServiceOn `json:"services"`
 }

@@ -21,7 +21,7 @@ func (a *Control) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
 type RecordObservationResult struct {
 	// Heal are the releases to deploy again.
 	Heal []fleet.Snapshot `json:"heal,omitempty"`
-	// Alerting are the destinations that have alerts to get.
+	// Alerting are the destinations that have yet to get alerts.
 	Alerting []string `json:"alerting,omitempty"`
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// AddSecret records a version of a secret. It opens nothing: it refuses what is no
+// AddSecret records a version of a secret. It opens nothing: it refuses what is not an
 // envelope, or is not signed by the signer that it names.
 func (a *Control) AddSecret(ctx context.Context, in secrets.Addition) error {
 	if err := in.Envelope.Check(); err != nil {
@@ -30,19 +30,19 @@ const maxIdentity = 255
 
 // ListSecretsInput selects secrets.
 type ListSecretsInput struct {
-	// Service selects one; "" means all, with their newest versions alone.
+	// Service selects one; "" means all, with only their newest versions.
 	Service string `json:"service,omitempty"`
-	// Page asks for the newest versions alone, and how many are kept.
+	// Page asks for only the newest versions, and how many are kept.
 	Page bool `json:"page,omitempty"`
-	// After is the last version of the page before; zero for the first page.
+	// After is the last version of the previous page; zero for the first page.
 	After secrets.Ref `json:"after,omitzero"`
 }
 
-// ListSecretsResult has a page of secrets by service and name. Where all versions were asked
-// for, each is a secret of its own, with that version alone; the newest first.
+// ListSecretsResult has a page of secrets by service and name. If all versions were asked
+// for, each is a secret of its own, with only that version; the newest comes first.
 type ListSecretsResult struct {
 	Secrets []secrets.Secret `json:"secrets"`
-	// More is set where others follow the page.
+	// More is set if others follow the page.
 	More bool `json:"more,omitempty"`
 }
 
@@ -70,8 +70,8 @@ func (a *Control) ListSecrets(ctx context.Context, in ListSecretsInput) (ListSec
 	return ListSecretsResult{Secrets: found[:fits], More: len(found) > fits}, nil
 }
 
-// fitting returns how many of the first values have no more bytes as JSON than limit; at
-// least one, if there is any.
+// fitting returns how many of the first values fit into limit bytes as JSON; at least one,
+// if there is any.
 func fitting[T any](values []T, limit int) int {
 	size := 0
 	for i, v := range values {
@@ -193,7 +193,7 @@ type WithdrawSecretInput struct {
 	Ref secrets.Ref `json:"ref"`
 }
 
-// WithdrawSecret deletes the newest version of a secret, such that the one before it is the
+// WithdrawSecret deletes the newest version of a secret, so that the one before it is the
 // newest. One that is not the newest, or that the release has, stays.
 func (a *Control) WithdrawSecret(ctx context.Context, in WithdrawSecretInput) error {
 	return a.Registry.WithdrawSecret(ctx, in.Ref)

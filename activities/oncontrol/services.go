@@ -83,7 +83,7 @@ type PurgeInput struct {
 }
 
 // Purge deletes the records of a service of which no container is left, and counts
-// them: none, where it was purged already.
+// them: none if it was purged already.
 func (a *Control) Purge(ctx context.Context, in PurgeInput) (fleet.Forgotten, error) {
 	if err := a.closeLost(ctx); err != nil {
 		return fleet.Forgotten{}, err

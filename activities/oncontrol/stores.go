@@ -12,7 +12,7 @@ import (
 // Registry is what Control needs of mcp's own tables: a store for each group of
 // its activities. Each method is one transaction and may be called twice. A
 // function that a method takes is pure: it runs inside the transaction, and runs
-// again where that is retried.
+// again if that is retried.
 type Registry interface {
 	ServiceStore
 	DeploymentStore

@@ -19,7 +19,8 @@ type Edge struct {
 type Router interface {
 	// Publish serves the publications, each instead of its service's former one unless
 	// it is not newer. It returns when requests are routed by them, they are on disk, and
-	// the edge listens on their ports; problems says what of that failed, a sentence each.
+	// the edge listens on their ports; problems says which of these failed, a sentence
+	// each.
 	Publish(ctx context.Context, publications []fleet.Publication) (problems []string)
 	// Drain waits until no upstream has a request or a connection, or ctx ends, and
 	// returns how many remain at each that has any.
@@ -55,7 +56,7 @@ func (a *Edge) PublishRoutes(ctx context.Context, in PublishRoutesInput) (Publis
 	return result, nil
 }
 
-// DrainRouteInput is which upstreams to drain, and for how long.
+// DrainRouteInput says which upstreams to drain, and for how long.
 type DrainRouteInput struct {
 	Upstreams []string      `json:"upstreams"`
 	Drain     time.Duration `json:"drain"`

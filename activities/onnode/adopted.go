@@ -67,8 +67,8 @@ func (l labelled) Summaries(ctx context.Context, s runtime.Selection) ([]runtime
 	return summaries, nil
 }
 
-// labels returns those of a container, with those that it would bear if it is
-// adopted.
+// labels returns the labels of a container and, if it is adopted, those that mcp would
+// have given it.
 func (l labelled) labels(id string, own map[string]string) map[string]string {
 	a, adopted := l.find(id)
 	if !adopted {

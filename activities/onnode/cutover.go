@@ -33,8 +33,8 @@ type CutOverResult struct {
 	// Refused is why it has not: nothing was renamed, so that the deploy can
 	// still be undone. It is nil if the cut-over is complete.
 	Refused *fault.Error `json:"refused,omitempty"`
-	// Boot is the present boot of the node's host; "" if that is unknown. Where it is
-	// another than a container was healthy in, the boot has ended the container.
+	// Boot is the present boot of the node's host; "" if that is unknown. If a container
+	// was healthy in another boot, this one has ended the container.
 	Boot string `json:"boot,omitempty"`
 }
 

@@ -27,8 +27,8 @@ func (d Direct) TaskLog(ctx context.Context, in TaskLogInput) (TaskLogResult, er
 	return d.node.taskLog(ctx, in)
 }
 
-// PermitReach fails where the policy of the node forbids commands in its containers, and
-// with them to copy their files and to connect to their ports.
+// PermitReach fails if the policy of the node forbids commands in its containers, and
+// with them copying their files and connecting to their ports.
 func (d Direct) PermitReach(container string) error {
 	if d.node.Policies == nil {
 		return nil

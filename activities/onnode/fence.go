@@ -13,8 +13,9 @@ import (
 // Fence keeps late activities of an older deployment from a node's
 // containers. A workflow that is terminated gives up its lock while an activity
 // of it may still be running; the deployment's number distinguishes the late one
-// from the new one. A registry that was restored from a backup gives a number once
-// more: then the run distinguishes the two, and the one that came first has it.
+// from the new one. A registry that was restored from a backup gives a number a second
+// time: then the run distinguishes the two, and the number belongs to the one that came
+// first.
 //
 // Once a newer deployment is seen, no older one begins a step, and the newer one
 // goes on when the steps under way have ended: the containers that it has surveyed

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// lacking returns err with the component, the node and the way out, where the engine of the
+// lacking returns err with the component, the node and the way out, if the engine of the
 // node lacks an object that the component needs; err itself otherwise.
 func (a *Node) lacking(err error, service, component string) error {
 	var missing *runtime.MissingError
@@ -35,8 +35,8 @@ func (a *Node) lacking(err error, service, component string) error {
 	return f
 }
 
-// missingNetworks adds the networks that a component is to be connected to and the engine
-// does not have.
+// missingNetworks adds the networks that a component is to be connected to and that the
+// engine does not have.
 func (a *Node) missingNetworks(ctx context.Context, c servicedef.Component, lacks []runtime.Lack) ([]runtime.Lack, error) {
 	for _, network := range c.Networks {
 		_, err := a.Runtime.Network(ctx, network.Name)

@@ -22,8 +22,8 @@ type LogsInput struct {
 	Lines int `json:"lines"`
 	// Since is how old these may be, by the node's clock; 0 for any age.
 	Since time.Duration `json:"since,omitempty"`
-	// Wait, if it is not 0, selects the lines after the marks of each instead, and is
-	// how long to wait for some.
+	// Wait, if it is not 0, selects instead the lines after the marks of each, and is how
+	// long to wait for such lines.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Bytes bounds the answer.
 	Bytes int `json:"bytes"`
@@ -37,7 +37,7 @@ type LogSource struct {
 	Container string `json:"container"`
 	// Marks are where a former answer ended, by the containers' ids.
 	Marks map[string]runtime.LogMark `json:"marks,omitempty"`
-	// Ends says that the container runs once, to its end, with which the wait is over.
+	// Ends says that the container runs once, to its end, which ends the wait.
 	Ends bool `json:"ends,omitempty"`
 }
 
@@ -57,11 +57,11 @@ type SourceLogs struct {
 	Cut bool `json:"cut,omitempty"`
 	// Absent is set if the node has no container of that name.
 	Absent bool `json:"absent,omitempty"`
-	// Lost is set if the log has begun anew since the marks, with lines in between that
+	// Lost is set if the log has begun again since the marks, with lines in between that
 	// were not read.
 	Lost bool `json:"lost,omitempty"`
 
-	// Ended is set where the source ends, and this is the last of its output.
+	// Ended is set if the source ends, and this is the last of its output.
 	Ended bool `json:"-"`
 	// Found are the deployments of the containers that were found, by their ids; 0 for one
 	// that has none.
@@ -73,8 +73,8 @@ type SourceLogs struct {
 // LogLine is a line of output.
 type LogLine struct {
 	runtime.LogLine
-	// Container is the one that has printed it, where that waits as a successor: it has
-	// not the source's name.
+	// Container is the one that has printed it, if that waits as a successor: it does not
+	// have the source's name.
 	Container string `json:"container,omitempty"`
 
 	id   string

@@ -48,7 +48,7 @@ type follower struct {
 	engine  runtime.Runtime
 	readers *readers
 	end     context.CancelFunc
-	// caller is the context of the whole read: one that is cancelled is not followed by
+	// caller is the context of the whole read: a read that is cancelled is not followed by
 	// another.
 	caller context.Context
 
@@ -58,7 +58,7 @@ type follower struct {
 	err  error // the first
 	// names are those of containers, by their ids, when they were last seen.
 	names map[string]string
-	// prompt is set where the wait ends soon after a container has come or gone.
+	// prompt is set if the wait ends soon after a container has come or gone.
 	prompt bool
 }
 
@@ -195,7 +195,7 @@ func (f *follower) changed() {
 	}
 }
 
-// ended ends the wait with that of a source.
+// ended records that a source has ended, which ends the wait.
 func (f *follower) ended(s *SourceLogs) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -28,7 +28,7 @@ type Node struct {
 	Publish string
 	// Insecure reports whether the image's registry speaks plain http.
 	Insecure func(image string) bool
-	// Fence remembers the newest deployment seen of each service.
+	// Fence records the newest deployment seen of each service.
 	Fence *Fence
 	// Slots bound how many pulls and starts run at once.
 	Slots *Slots
@@ -39,11 +39,11 @@ type Node struct {
 
 	// Policies has the policy of the host; nil lets everything run.
 	Policies activities.Policies
-	// Admissions remembers what the policy has let run; nil remembers nothing.
+	// Admissions records what the policy has let run; nil records nothing.
 	Admissions Admissions
 	// PortLow and PortHigh bound the ports of routes.
 	PortLow, PortHigh int
-	// Signatures checks those of images; nil where none are required.
+	// Signatures checks those of images; nil if none are required.
 	Signatures Signatures
 
 	// Names lead to the containers of components.
@@ -56,13 +56,13 @@ type Node struct {
 	secretUse sync.RWMutex
 }
 
-// health returns what checks the node's containers.
+// health returns the checker of the node's containers.
 func (a *Node) health() health.Checker {
 	return health.Checker{Runtime: a.Runtime, Probe: a.Probe, Publish: a.Publish}
 }
 
 // placed adds the node and the component to an error; one that names its component keeps it
-// where component is "".
+// if component is "".
 func (a *Node) placed(err error, component string) error {
 	f := *fault.Of(err)
 	f.Node, f.Component = a.Name, cmp.Or(component, f.Component)

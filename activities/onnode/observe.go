@@ -61,7 +61,7 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	return result, nil
 }
 
-// observed is what the engine says of itself and of every container.
+// observed is what the engine reports about itself and about every container.
 type observed struct {
 	engine     runtime.EngineInfo
 	containers []runtime.ContainerInfo

@@ -48,8 +48,8 @@ type judged struct {
 	broken []policy.Violation
 }
 
-// permit fails where the policy forbids a container. One that it has let run before is let
-// run again where the deployment only restores what was released.
+// permit fails if the policy forbids a container. One that it has let run before may run
+// again if the deployment only restores what was released.
 func (a *Node) permit(ctx context.Context, c activities.ComponentSpec) error {
 	subject := policy.Subject{Component: c.Definition, Image: c.Image}
 	for _, route := range c.Routes {
@@ -94,7 +94,7 @@ func (a *Node) admit(ctx context.Context, c activities.ComponentSpec) error {
 	return nil
 }
 
-// BeginAdmissions notes, once, the containers that run here before the policy does: a
+// BeginAdmissions notes, once, the containers that run here when the policy begins: a
 // reconcile lets these run again.
 func (a *Node) BeginAdmissions(ctx context.Context) error {
 	if a.Admissions == nil || a.Admissions.Begun() {
@@ -156,15 +156,15 @@ func (a *Node) permitPinned(ctx context.Context, c activities.ComponentSpec, spe
 	return a.forbidden(name, "component "+c.Definition.Name, broken)
 }
 
-// verify removes a container that mounts something else than was judged: what it mounts was
-// exchanged while it was created.
+// verify removes a container that mounts something other than what was judged: what it
+// mounts was exchanged while it was created.
 func (a *Node) verify(ctx context.Context, engine runtime.Runtime, id string, pins pinned) error {
 	if len(pins) == 0 {
 		return nil
 	}
 	info, err := engine.Inspect(ctx, id)
 	if err != nil || info.PID == 0 {
-		return nil // it has ended, and is judged anew before the next one
+		return nil // it has ended, and is judged again before the next one
 	}
 	for target, file := range pins {
 		found, known := a.Policies.Mounted(info.PID, target)

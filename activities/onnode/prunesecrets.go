@@ -8,13 +8,13 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// PruneSecretsInput is which secrets of a service a node keeps.
+// PruneSecretsInput says which secrets of a service a node keeps.
 type PruneSecretsInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
 	Run        string `json:"run,omitempty"`
-	// Keep are the engine's names of the versions that stay, beside those that a container
-	// has.
+	// Keep are the engine's names of the versions that stay, in addition to those that a
+	// container has.
 	Keep []string `json:"keep,omitempty"`
 }
 

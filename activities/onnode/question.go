@@ -16,7 +16,7 @@ const answerTime = 8 * time.Second
 // reportTime is what remains of an attempt to report that an answer is missing.
 const reportTime = time.Second
 
-// askEngine asks the node's engine a question, and names it where it does not answer.
+// askEngine asks the node's engine a question, and names it if it does not answer.
 func askEngine[T any](ctx context.Context, a *Node, question func(context.Context) (T, error)) (T, error) {
 	return ask(ctx, question, func() *fault.Error {
 		return fault.New(fault.Unavailable, "podman on %s does not answer", a.Name).

@@ -37,7 +37,7 @@ type reading struct {
 	active int
 	// until is when the readers that have left are not expected any more.
 	until time.Time
-	// ended is set while all output has been read of a container that does not run.
+	// ended is set while all output of a container that does not run has been read.
 	ended bool
 }
 
@@ -55,7 +55,7 @@ func (r *readers) enter(key string) (leave func(back bool)) {
 	}
 }
 
-// end records whether all output has been read of a container that does not run.
+// end records whether all output of a container that does not run has been read.
 func (r *readers) end(id string, ended bool) {
 	r.change(id, func(reading *reading) { reading.ended = ended })
 }
@@ -109,8 +109,8 @@ func (r *readers) lastWords(ctx context.Context, engine runtime.Runtime, name st
 }
 
 // missing reports whether a reader has not read all of a container's output, and
-// returns what is closed when that may have changed. Of no container, it reports whether
-// there is a reader at all.
+// returns a channel that is closed when that may have changed. For no container, it
+// reports whether there is a reader at all.
 func (r *readers) missing(c runtime.ContainerInfo) (bool, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -31,8 +31,8 @@ type RestoreInput struct {
 	Fence string `json:"fence,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
-	// Sealed are those of the components to start that have secrets of the service: what
-	// the engine has lost of these is made again.
+	// Sealed are those of the components to start that have secrets of the service: secrets
+	// that the engine has lost are made again.
 	Sealed []activities.ComponentSpec `json:"sealed,omitempty"`
 	// Serving are components of the release whose containers are in Start. Restore waits
 	// for them, because edges hold requests until it returns.
@@ -93,7 +93,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 }
 
 // awaitServing waits until components of the release pass their checks again. One that does not
-// become so is what it was before the deploy, and no failure of the undo.
+// pass them is as it was before the deploy, and does not fail the undo.
 func (a *Node) awaitServing(ctx context.Context, r *attempt.Reporter, components []activities.ComponentSpec) {
 	ctx, cancel := context.WithTimeout(ctx, servingWait)
 	defer cancel()
@@ -128,7 +128,7 @@ func (a *Node) putBack(ctx context.Context, engine runtime.Runtime, in RestoreIn
 	for _, stopped := range in.Start {
 		err := called(ctx, engine, stopped, func(name string) error { return engine.Start(ctx, name) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			info, _ := engine.Inspect(ctx, stopped.Key()) // without, the container's name will do
+			info, _ := engine.Inspect(ctx, stopped.Key()) // without it, the container's name will do
 			refused = append(refused, a.lacking(err, in.Service, cmp.Or(info.Labels[runtime.LabelComponent], stopped.Name)))
 		}
 	}

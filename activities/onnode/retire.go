@@ -18,8 +18,8 @@ type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
 	Run        string `json:"run,omitempty"`
-	// Containers have their real names; without an id it is the container that waits
-	// as name.prev which is removed.
+	// Containers have their real names; without an id, the container that waits as
+	// name.prev is removed.
 	Containers []fleet.Ref `json:"containers"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`

@@ -87,8 +87,8 @@ func (a *Node) runContainer(ctx context.Context, r *attempt.Reporter, c activiti
 	}
 }
 
-// imageTries is how often an image is fetched that is gone when the container is to
-// be created.
+// imageTries is how often an image is fetched if it is gone when the container is to be
+// created.
 const imageTries = 2
 
 // fetch pulls the image unless it is here. Of several components with the same

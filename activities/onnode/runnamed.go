@@ -27,8 +27,8 @@ func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c activitie
 	return id, a.Names.Lead(ctx, engine, c.Service) // it has an id from now on, and with it a name for itself
 }
 
-// runPermitted runs a container that the policy of the node lets run: as it is right before
-// podman is asked, with what its mounts lead to then.
+// runPermitted runs a container that the policy of the node lets run: it is judged right
+// before podman is asked, with what its mounts lead to then.
 func (a *Node) runPermitted(ctx context.Context, engine runtime.Runtime, c activities.ComponentSpec, spec runtime.ContainerSpec) (id string, err error) {
 	pins, err := a.pin(&spec)
 	if err == nil {
@@ -49,8 +49,8 @@ func (a *Node) runPermitted(ctx context.Context, engine runtime.Runtime, c activ
 	return id, a.verify(ctx, engine, id, pins)
 }
 
-// leadHealthy lets names lead to a container that waits for the cut-over where none of
-// its component is released and runs.
+// leadHealthy lets names lead to a container that waits for the cut-over if none of its
+// component is released and runs.
 func (a *Node) leadHealthy(ctx context.Context, c activities.ComponentSpec, name string) error {
 	if a.Names.Files == nil || !c.Definition.OnServiceNetwork() {
 		return nil

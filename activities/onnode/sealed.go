@@ -19,15 +19,15 @@ import (
 	"github.com/metacircular/mcp/servicedef/linux"
 )
 
-// unseal opens the envelopes of a container's secrets, makes secrets of the engine of them,
-// and lets spec use these. What the engine has is left alone. Done is called when the
+// unseal opens the envelopes of a container's secrets, makes secrets of the engine from
+// them, and lets spec use these. What the engine has is left alone. Done is called when the
 // container is created, or will not be: until then none of its secrets is pruned.
 func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c activities.ComponentSpec, spec *runtime.ContainerSpec) (done func(), err error) {
 	return a.unsealAs(ctx, engine, c, spec, nil)
 }
 
-// unsealAs is unseal for a container that exists, and has secrets of these names of the
-// engine.
+// unsealAs is unseal for a container that exists, and has secrets of the engine with these
+// names.
 func (a *Node) unsealAs(ctx context.Context, engine runtime.Runtime, c activities.ComponentSpec, spec *runtime.ContainerSpec, has []string) (done func(), err error) {
 	plain, composed := envvalue.Plain(spec.Env)
 	spec.Env = plain
@@ -150,8 +150,8 @@ func (u *unsealing) use(spec *runtime.ContainerSpec) error {
 	return nil
 }
 
-// compose makes a secret of each value of env that has secrets in it, and gives the
-// container that.
+// compose makes a secret from each value of env that contains secrets, and gives the
+// container that secret.
 func (u *unsealing) compose(ctx context.Context, spec *runtime.ContainerSpec, composed map[string][]envvalue.Part) error {
 	for _, variable := range slices.Sorted(maps.Keys(composed)) {
 		var parts []string
@@ -189,8 +189,9 @@ func (u *unsealing) compose(ctx context.Context, spec *runtime.ContainerSpec, co
 }
 
 // create makes a secret of the engine, and returns its name. A secret of the engine that
-// has the name and another value, which was given the same version after the registry was
-// restored from a backup, or under another key of the node, stays: containers may have it.
+// has the name and another value stays, because containers may have it: the same version
+// was given again after the registry was restored from a backup, or the node has had
+// another key.
 func (u *unsealing) create(ctx context.Context, name, subject string, value []byte, labels map[string]string) (string, error) {
 	mark, err := u.node.Secrets.Identity.Mark(subject, value)
 	if err != nil {
@@ -217,7 +218,7 @@ func (u *unsealing) create(ctx context.Context, name, subject string, value []by
 	return spec.Name, nil
 }
 
-// engineName returns a name that every engine takes: of one that is too long, the
+// engineName returns a name that every engine takes: for one that is too long, its
 // beginning and a hash.
 func engineName(name string) string {
 	if len(name) <= runtime.MaxSecretName {

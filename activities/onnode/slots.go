@@ -27,8 +27,8 @@ type slotQueue struct {
 // NewSlots returns slots that are all free.
 func NewSlots() *Slots { return &Slots{queues: map[string]*slotQueue{}} }
 
-// take waits for one of most slots for the thing, and reports it if there is none
-// free; the caller calls done to give it back. It is given back when ctx ends, too:
+// take waits for one of most slots for the thing, and reports that if none is free; the
+// caller calls done to give it back. It is given back when ctx ends, too:
 // the caller may hang. It fails when ctx ends first.
 func (s *Slots) take(ctx context.Context, r *attempt.Reporter, thing string, most int) (done func(), err error) {
 	q := s.enter(thing, most)

@@ -49,7 +49,7 @@ type SurveyResult struct {
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Refuses is why this node takes no secrets, or none of a signer, and RefusesHint what
-	// to do; "" where it takes them.
+	// to do; "" if it takes them.
 	Refuses     string `json:"refuses,omitempty"`
 	RefusesHint string `json:"refuses_hint,omitempty"`
 	// UnknownKeys are those of Keys that this worker does not know: it is older than
@@ -76,7 +76,8 @@ type SurveyResult struct {
 
 // Survey finds the service's containers, any other container under a name that it
 // needs, secrets that are missing, keys that this worker does not know, what the policy of
-// the node forbids, settings that the engine cannot apply, images that are here, and free ports. For a deployment it waits until the steps of others have ended.
+// the node forbids, settings that the engine cannot apply, images that are here, and free
+// ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence, result.Address, result.UnknownKeys = a.Fence.memory, a.Publish, servicedef.UnknownKeys(in.Keys)
 	if refused := a.refuses(in.Signers); refused != nil {

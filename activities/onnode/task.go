@@ -17,13 +17,13 @@ type StartTaskResult struct {
 	ID        string `json:"id"`
 	// Boot is the boot of the node's host in which it was found; "" if that is unknown.
 	Boot string `json:"boot,omitempty"`
-	// Booted is set where the task was not started, because a boot has ended new
+	// Booted is set if the task was not started, because a boot has ended new
 	// containers that it needs.
 	Booted bool `json:"booted,omitempty"`
 }
 
-// createdPause is how long the start of a container may be under way that a worker has
-// asked for which died since: the engine shows it when it has the container's lock.
+// createdPause is how long a start of a container may be under way after the worker that
+// asked for it has died: the engine shows it when it has the container's lock.
 const createdPause = time.Second
 
 // StartTask pulls the image and starts the container of a task, unless an earlier
@@ -82,8 +82,8 @@ func (a *Node) bootedSince(needs []Need) bool {
 	return slices.ContainsFunc(needs, func(n Need) bool { return n.Boot != "" && n.Boot != a.Machine.Boot })
 }
 
-// awaitNeeds waits until the containers of the release that a task needs run: they did when
-// it was their turn, but a boot may have ended them since.
+// awaitNeeds waits until all containers of the release that a task needs are running: they
+// did when it was their turn, but a boot may have ended them since.
 func (a *Node) awaitNeeds(ctx context.Context, r *attempt.Reporter, in TaskSpec) error {
 	deadline := time.Now().Add(needsTime)
 	for _, need := range in.Needs {

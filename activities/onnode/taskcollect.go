@@ -44,7 +44,7 @@ func (a *Node) collect(ctx context.Context, in TaskSpec) (fleet.TaskResult, erro
 		return result, context.Cause(ctx)
 	case fault.Is(err, fault.Unavailable):
 		return result, err
-	case err != nil: // as of a container that is half removed
+	case err != nil: // such as for a container that is half removed
 		kept.add(note("(its output could not be read: %v)", err))
 	}
 	if a.TaskLogs != nil {
@@ -68,8 +68,8 @@ func note(format string, args ...any) LogLine {
 	return LogLine{LogLine: runtime.LogLine{Time: time.Now(), Stream: "stderr", Text: fmt.Sprintf(format, args...)}}
 }
 
-// startSlack is how long after its end the start of a program may be recorded that ended
-// at once: podman takes the time of a start when the program runs already.
+// startSlack is how long after the end of a program that ended at once its start may be
+// recorded: podman takes the time of a start when the program already runs.
 const startSlack = 30 * time.Second
 
 // ended returns how the task of a container that does not run has ended, without its

@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// hasRun reports whether the program of a container has been started, at any time.
+// hasRun reports whether the program of a container was ever started.
 func hasRun(c runtime.ContainerInfo) bool {
 	switch c.State {
 	case runtime.Created, runtime.Removing:
@@ -17,7 +17,7 @@ func hasRun(c runtime.ContainerInfo) bool {
 	return true
 }
 
-// passTask fails when a newer deployment has been here than that of a step.
+// passTask fails when a deployment newer than that of a step has been here.
 func (a *Node) passTask(in TaskSpec) error {
 	if in.Kind != fleet.StepTask {
 		return nil
@@ -25,8 +25,8 @@ func (a *Node) passTask(in TaskSpec) error {
 	return a.Fence.pass(in.Component.Service, identityOf(in.Component))
 }
 
-// insideTask runs work that changes the container of a task: while no other does, and
-// that of a step inside the fence of its service. Closing keeps the task from being
+// insideTask runs work that changes the container of a task: while no other does and,
+// for a step, inside the fence of its service. Closing keeps the task from being
 // started here after that.
 func insideTask[T any](ctx context.Context, a *Node, in TaskSpec, closing bool, work func(ctx context.Context, engine runtime.Runtime) (T, error)) (T, error) {
 	guarded := func(ctx context.Context, engine runtime.Runtime) (T, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// taskGuards let one activity at a time change the container of a task, and none start it
-// that was stopped or removed: an attempt that Temporal has given up may still be at
+// taskGuards let one activity at a time change the container of a task, and none start a
+// task that was stopped or removed: an attempt that Temporal has given up may still be at
 // work. The zero value guards nothing yet.
 type taskGuards struct {
 	mu   sync.Mutex
@@ -18,8 +18,8 @@ type taskGuards struct {
 	closed []string
 }
 
-// closedTasks is how many tasks are remembered as closed: more than end in the time that
-// an attempt goes on that was given up.
+// closedTasks is how many tasks are remembered as closed: more than end while an attempt
+// that was given up goes on.
 const closedTasks = 1024
 
 // enter waits until no other activity changes the task. Leave ends that. It fails when

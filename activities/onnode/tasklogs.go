@@ -68,13 +68,14 @@ func (a *Node) taskLog(ctx context.Context, in TaskLogInput) (TaskLogResult, err
 }
 
 // keptOf begins an output that is kept: names of containers do not say which service they
-// are of.
+// belong to.
 type keptOf struct {
 	Service string     `json:"service"`
 	Task    fleet.Task `json:"task"`
 }
 
-// keepable returns lines as they are kept: JSON, a line each, after whose they are.
+// keepable returns lines as they are kept: JSON, a line each, after a line that says
+// whose they are.
 func keepable(of keptOf, lines []LogLine) ([]byte, error) {
 	var output bytes.Buffer
 	encoder := json.NewEncoder(&output)
@@ -89,7 +90,8 @@ func keepable(of keptOf, lines []LogLine) ([]byte, error) {
 	return output.Bytes(), nil
 }
 
-// readKept reads what keepable has written. It is NotFound where that is of another task.
+// readKept reads what keepable has written. The error is NotFound if that is of another
+// task.
 func readKept(output []byte, of keptOf, each func(LogLine)) error {
 	decoder := json.NewDecoder(bytes.NewReader(output))
 	var kept keptOf

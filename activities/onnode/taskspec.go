@@ -32,7 +32,7 @@ type Need struct {
 // Container returns the name of the task's container.
 func (t TaskSpec) Container() string { return t.Task.Container(t.Component.Service) }
 
-// timedOut reports whether a task had run for too long at a time.
+// timedOut reports whether, at a given time, a task had run for too long.
 func (t TaskSpec) timedOut(c runtime.ContainerInfo, at time.Time) bool {
 	return t.Timeout > 0 && !c.Started.IsZero() && at.Sub(c.Started) >= time.Duration(t.Timeout)
 }

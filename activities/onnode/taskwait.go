@@ -18,7 +18,7 @@ const longestTaskPause = time.Second
 // AwaitTask waits for the end of a task that was started, and reports what it prints. One
 // that takes longer than its timeout is stopped. Its output is kept on the node; the
 // container stays until RemoveTask. A task whose container is gone, or which a boot has
-// ended, is lost: that is a result, and no error.
+// ended, is lost: that is a result, not an error.
 func (a *Node) AwaitTask(ctx context.Context, in TaskSpec) (fleet.TaskResult, error) {
 	return attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (fleet.TaskResult, error) {
 		result, err := a.awaitTask(ctx, r, in)

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// cautions warns of what a definition may say and what may not work as it was meant.
+// cautions warns of what a definition may say but may not work as it was meant.
 func (p *planner) cautions() {
 	if p.plan.Unchanged() || !p.Desired.Active {
 		return
@@ -27,9 +27,9 @@ func (p *planner) cautions() {
 	}
 }
 
-// apart warns of a component that depends on one of another node, where it seems to ask
-// for it by its name, or where nothing shows how else it can: the validator refuses what
-// certainly asks.
+// apart warns of a component that depends on one of another node, if it seems to call that
+// by its name, or if nothing shows how else it can call it: the validator refuses what
+// certainly calls it by its name.
 func (p *planner) apart(c, other servicedef.Component) {
 	const way = "put both on one node, or give %s a route with a hostname or a port, and use that"
 	switch place := mentions(p.Desired.Name, c, other.Name); {
@@ -67,9 +67,9 @@ func mentions(service string, c servicedef.Component, name string) string {
 	return ""
 }
 
-// heldDuring warns of a step during which edges keep requests waiting, because what they
-// are for has been stopped for its successor: that has its requests with the release, when
-// all steps have succeeded.
+// heldDuring warns of a step during which edges keep requests waiting, because the
+// container that they are for has been stopped for its successor: that one gets its
+// requests with the release, when all steps have succeeded.
 func (p *planner) heldDuring(task Task) {
 	step, defined := p.Desired.Step(task.Name)
 	if !defined || len(p.Release.Edges) == 0 || p.Release.Definition == nil {

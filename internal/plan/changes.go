@@ -14,7 +14,7 @@ import (
 )
 
 // changes returns the reasons for a new container; none if the current one is
-// right. It names the fields that differ where the release's definition shows them,
+// right. It names the fields that differ if the release's definition shows them,
 // or else the container itself.
 func (p *planner) changes(c servicedef.Component, member fleet.Member, released bool, current fleet.Container, exists bool) []Change {
 	digest := p.Digests[c.Image]
@@ -49,8 +49,8 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 }
 
 // imageDiffers reports whether a container that mcp started runs another image than
-// the registry has for it. An adopted one is known by its id, and keeps its image and
-// its ports.
+// the registry has for it. An adopted one is identified by its id, and keeps its image
+// and its ports.
 func (p *planner) imageDiffers(c fleet.Container, digest string) bool {
 	return c.Image != "" && !p.Release.Adopts(c.ID) && !strings.HasSuffix(c.Image, "@"+digest)
 }
@@ -87,8 +87,8 @@ func (p *planner) leftData(c servicedef.Component, member fleet.Member) []Change
 	return left
 }
 
-// fieldChanges compares the component with the release's definition of it. Where they
-// are equal, the container differs from both: it was changed, or it is older than the
+// fieldChanges compares the component with the release's definition of it. If they are
+// equal, the container differs from both: it was changed, or it is older than the
 // definition, which was released while the service was stopped.
 func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, digest string, current fleet.Container) []Change {
 	var changes []Change

@@ -10,7 +10,7 @@ import (
 )
 
 // containerChanges compares the settings of two containers that their engine applies. Each
-// needs a new container.
+// change needs a new container.
 func containerChanges(old, new servicedef.Container) []Change {
 	before, after := old.Settings(), new.Settings()
 	var changes []Change

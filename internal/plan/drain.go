@@ -8,8 +8,8 @@ import (
 )
 
 // drains sets how long each container that goes serves on after the cut-over: the drain
-// of its own definition, where it has routes and runs until then. Of those that are
-// removed, edges alone send their clients elsewhere.
+// of its own definition, if it has routes and runs until then. Of those that are
+// removed, only edges send the clients elsewhere.
 func (p *planner) drains() {
 	stopped := map[string]bool{}
 	for _, step := range p.plan.Steps {

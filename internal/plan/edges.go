@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// edges plans what edges serve. It fails where another service holds an endpoint, and
-// where an edge could not reach what it is to serve.
+// edges plans what edges serve. It fails if another service holds an endpoint, or if an
+// edge could not reach what it is to serve.
 func (p *planner) edges() error {
 	for _, e := range publication.Endpoints(p.Desired) {
 		for _, holder := range p.Holders {
@@ -28,7 +28,7 @@ func (p *planner) edges() error {
 	return nil
 }
 
-// reachable fails where a node publishes a route that edges are to serve on an address
+// reachable fails if a node publishes a route that edges are to serve on an address
 // that an edge cannot reach. What the release has already is no reason to refuse a deploy
 // that may repair it.
 func (p *planner) reachable() error {

@@ -6,7 +6,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// possible fails where the node of a component cannot run it.
+// possible fails if the node of a component cannot run it.
 func (p *planner) possible(c servicedef.Component) error {
 	if slices.Contains(p.Release.Draining, c.Node) {
 		return &DrainingNodeError{Component: c.Name, Node: c.Node}
@@ -14,7 +14,7 @@ func (p *planner) possible(c servicedef.Component) error {
 	return p.equipped(c)
 }
 
-// equipped fails where the node of a new container lacks a secret, does not know a key, or
+// equipped fails if the node of a new container lacks a secret, does not know a key, or
 // has a policy that forbids it.
 func (p *planner) equipped(c servicedef.Component) error {
 	composed := c.ComposedNames()

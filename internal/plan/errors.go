@@ -89,7 +89,7 @@ type HeldError struct {
 	Port  int
 	// Holder has it: "shop/web".
 	Holder string
-	// Partial is set where a deploy of the whole service hands it over.
+	// Partial is set if a deploy of the whole service hands it over.
 	Partial bool
 }
 

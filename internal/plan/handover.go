@@ -11,7 +11,7 @@ import (
 )
 
 // handovers finds, for each new container, the containers that stop before it starts:
-// its predecessor where the order is stop-first, and the container of every component
+// its predecessor if the order is stop-first, and the container of every component
 // that gives up a port or a volume which the new container has. Stops wait for no
 // start, so components that exchange what they have are all stopped first.
 func (p *planner) handovers() {
@@ -78,7 +78,7 @@ func Handed(to servicedef.Component, of fleet.Release, giver string, release fle
 }
 
 // handedVolumes returns the volumes that a component writes to and did not before,
-// of those that another one wrote to and keeps no longer. Containers whose order is
+// of those that another one wrote to and no longer keeps. Containers whose order is
 // start-first may share them.
 func handedVolumes(to, had, from, kept servicedef.Component) []string {
 	if to.Order != servicedef.StopFirst {

@@ -30,7 +30,7 @@ func (p Plan) Giving() []string {
 	return names
 }
 
-// held fails where a new container needs a static port, or a volume, of a container
+// held fails if a new container needs a static port, or a volume, of a container
 // that the plan leaves alone.
 func (p *planner) held() error {
 	giving := p.plan.Giving()
@@ -70,8 +70,8 @@ func (p *planner) heldPort(c servicedef.Component, port servicedef.Port, giving 
 	}
 }
 
-// heldVolume fails where a deploy of some components would have one of them write to
-// a volume of another one, which a deploy of the whole service takes that from.
+// heldVolume fails if a deploy of some components would make one of them write to a
+// volume that a deploy of the whole service takes from another one.
 func (p *planner) heldVolume(c servicedef.Component, step Step) error {
 	if len(p.Only) == 0 || p.Given == nil {
 		return nil
@@ -92,7 +92,7 @@ func (p *planner) heldVolume(c servicedef.Component, step Step) error {
 }
 
 // given is a component of the whole definition that was asked for, of which the plan
-// may bring about a part.
+// may carry out only a part.
 func (p *planner) given(component string) (servicedef.Component, bool) {
 	if p.Given == nil {
 		return p.Desired.Component(component)

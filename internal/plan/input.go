@@ -18,7 +18,7 @@ type Node struct {
 	// have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Refuses is why the node takes no secrets of the service, and RefusesHint what to do;
-	// "" where it takes them, or needs none.
+	// "" if it takes them, or needs none.
 	Refuses     string `json:"refuses,omitempty"`
 	RefusesHint string `json:"refuses_hint,omitempty"`
 	// UnknownKeys are those of the definition that the node's worker does not know.
@@ -36,8 +36,8 @@ type Input struct {
 	Desired servicedef.Service `json:"desired"`
 	// Only names the components to deploy; the others are kept. Empty means all.
 	Only []string `json:"only,omitempty"`
-	// Given is the definition that was asked for, where Desired is a part of it and
-	// the release for the rest; nil where they are the same.
+	// Given is the definition that was asked for, if Desired is a part of it and the
+	// release for the rest; nil if they are the same.
 	Given *servicedef.Service `json:"given,omitempty"`
 	// Force replaces components that have not changed.
 	Force   bool          `json:"force,omitempty"`
@@ -56,7 +56,7 @@ type Input struct {
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
-	// Admitted is set where Desired is the release, and was let run before: policies judge
+	// Admitted is set if Desired is the release, and was let run before: policies judge
 	// what is new.
 	Admitted bool `json:"admitted,omitempty"`
 	// Steps are those of Desired that the deploy runs, in their order.

@@ -106,7 +106,7 @@ func (p *planner) jobChanges(c servicedef.Component, released fleet.Job) []Chang
 }
 
 // Jobs returns the jobs of the release that a plan leads to. Digest returns that of a
-// job's image where the plan does not leave the job alone.
+// job's image if the plan does not leave the job alone.
 func Jobs(desired servicedef.Service, release fleet.Release, made Plan, digest func(servicedef.Component) string) []fleet.Job {
 	var jobs []fleet.Job
 	for _, step := range made.Jobs {

@@ -9,8 +9,8 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
-// an unknown name in Only.
+// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError,
+// *LackingError, *HeldError, *ClaimedError, *UnreachableError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -90,7 +90,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
 		if released && current.Done && releasedOn(p.Release, c.Name, member.Node).RunsOnce() {
-			step.OldActive = false // it has done its work, and an undo starts it no second time
+			step.OldActive = false // it has done its work, and an undo does not start it again
 		}
 	}
 	step.OldID = p.current[step.OldNode][step.Container].ID

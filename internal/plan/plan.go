@@ -36,12 +36,12 @@ type JobStep struct {
 	Node    string   `json:"node"`
 	Action  Action   `json:"action"`
 	Changes []Change `json:"changes,omitempty"`
-	// Schedule is the job's, in Timezone; "" where the plan ends it.
+	// Schedule is the job's, in Timezone; "" if the plan ends it.
 	Schedule string `json:"schedule,omitempty"`
 	Timezone string `json:"timezone,omitempty"`
-	// Next is when it is due next; zero where that is not known, or it is not.
+	// Next is when it is due next; zero if that is not known, or if it is not due.
 	Next time.Time `json:"next,omitzero"`
-	// Paused is set where its schedule is paused.
+	// Paused is set if its schedule is paused.
 	Paused bool `json:"paused,omitempty"`
 }
 
@@ -61,12 +61,11 @@ type Task struct {
 // EdgeChange is what a plan does to one endpoint of the edges.
 type EdgeChange struct {
 	Endpoint fleet.Endpoint `json:"endpoint"`
-	// URL is where clients reach it: at the first edge, where edges differ in that.
+	// URL is where clients reach it: at the first edge, if edges differ in that.
 	URL string `json:"url"`
 	// Components are those that serve it, or have served it.
 	Components []string `json:"components"`
-	// Redirect is the hostname to which requests are redirected; "" where they are
-	// served.
+	// Redirect is the hostname to which requests are redirected; "" if they are served.
 	Redirect string `json:"redirect,omitempty"`
 	// Action is Create, Replace, Keep or Remove. Keep is also for an endpoint whose
 	// requests go to new containers.

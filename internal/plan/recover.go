@@ -36,8 +36,8 @@ func (p *planner) recover() {
 			c, defined := p.Desired.Component(component)
 			return defined && c.Node == name && !c.IsJob()
 		}
-		// A container that is only stopped needs its name back no more than one that goes,
-		// if it is another's now.
+		// Like one that goes, a container that is only stopped does not need its name back
+		// if another one has it now.
 		wanted := func(component string) bool {
 			return replaced(component) && (p.Desired.Active || !p.taken(name, component))
 		}
@@ -58,9 +58,9 @@ func (p *planner) taken(node, component string) bool {
 // recoverNode returns the recovery of one node, and the containers that will be
 // there after it.
 //
-// A container that bears the service's labels and is not of the committed release
-// is removed, as that of a step of a former deployment is, and a committed one that waits under another name gets its own back, if
-// the component is wanted there; one that goes needs none.
+// A container that has the service's labels and is not of the committed release is removed,
+// as that of a step of a former deployment is, and a committed one that waits under another
+// name gets its own back, if the component is wanted there; one that goes needs none.
 // One exception keeps a service up when the registry has lost deployments, as after
 // a restore from an old backup: an uncommitted container under its real name, of a
 // component that is replaced, is left until its successor is healthy.

@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// releasedOn is a component as a release runs it on a node; empty where it does not.
+// releasedOn is a component as a release runs it on a node; empty if it does not.
 func releasedOn(release fleet.Release, component, node string) servicedef.Component {
 	if release.Definition == nil || release.Components[component].Node != node {
 		return servicedef.Component{}

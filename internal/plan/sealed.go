@@ -36,7 +36,7 @@ func (p *planner) sealed(c servicedef.Component) error {
 	return nil
 }
 
-// fits fails where the sealed secrets of some components cannot travel together. User is
+// fits fails if the sealed secrets of some components cannot travel together. User is
 // the only one of them, if it is a job or a step.
 func (p *planner) fits(user string, components ...servicedef.Component) error {
 	e := &SealedSizeError{Service: p.Desired.Name, User: user, Limit: fleet.MaxSealed}
@@ -72,10 +72,10 @@ type SealedError struct {
 	// Service, Secret and Version name the version.
 	Service, Secret string
 	Version         int
-	// Gone is set where the version is not kept any more.
+	// Gone is set if the version is not kept any more.
 	Gone bool
 	// Refused is why the node takes no secrets, or not this one, and Hint what to do; both
-	// are "" where the version is not sealed to it.
+	// are "" if the version is not sealed to it.
 	Refused, Hint string
 }
 
@@ -90,7 +90,7 @@ func (e *SealedError) Error() string {
 	return fmt.Sprintf("%s on node %s, to whose key it is not sealed", needs, e.Node)
 }
 
-// UnsetSecretError reports that a value of env has a secret in it that the service does not
+// UnsetSecretError reports that a value of env contains a secret that the service does not
 // have. The value of one that podman has cannot be read.
 type UnsetSecretError struct {
 	Component, Service, Secret string
@@ -103,12 +103,12 @@ func (e *UnsetSecretError) Error() string {
 // SealedSizeError reports that the sealed secrets that travel together are too large.
 type SealedSizeError struct {
 	Service string
-	// User is the job or the step that has them; "" where they are those of all other
+	// User is the job or the step that has them; "" if they are those of all other
 	// components together.
 	User string
-	// Size is how many bytes they have, of at most Limit.
+	// Size is how many bytes they take, and Limit how many they may take.
 	Size, Limit int
-	// Largest are the secrets that have most of it, the largest first.
+	// Largest are the secrets that take most of it, the largest first.
 	Largest []SealedSize
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // SpecHash returns the value of a container's mcp.spec label: a hash of everything
-// that cannot change without a new container, versions of secrets among it. Health, order, dependencies and what
-// edges make of a route are not included.
+// that cannot change without a new container, including versions of secrets. Health, order,
+// dependencies and what edges make of a route are not included.
 func SpecHash(c servicedef.Component, digest string) string {
 	type route struct {
 		Name          string
@@ -37,7 +37,7 @@ func SpecHash(c servicedef.Component, digest string) string {
 		CPUs            float64
 		StopTimeout     time.Duration
 		Routes          []route
-		// Omitted where there are none, so that the hashes of earlier containers stay
+		// Omitted if there are none, so that the hashes of earlier containers stay
 		// valid.
 		Secrets   []servicedef.Secret `json:",omitempty"`
 		SecretEnv map[string]string   `json:",omitempty"`

@@ -19,8 +19,8 @@ const (
 	Take Action = "adopt"
 )
 
-// Change is a field that differs: a reason for a step or, where the component is
-// kept, one that needs no other container.
+// Change is a field that differs: a reason for a step or, if the component is kept, a
+// change that needs no other container.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`

@@ -34,7 +34,7 @@ func (s *Store) MarkDelivered(ctx context.Context, destination string, event int
 	}, "record the delivery to the %s", destination)
 }
 
-// Alerting returns the destinations that have alerts to get. Alerts of events older
+// Alerting returns the destinations that have yet to get alerts. Alerts of events older
 // than maxAge are dropped first.
 func (s *Store) Alerting(ctx context.Context, maxAge time.Duration) ([]string, error) {
 	var destinations []string

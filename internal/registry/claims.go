@@ -12,7 +12,7 @@ import (
 
 // takeClaims claims endpoints for a service. One that collides with one of another
 // service is a Conflict. "*.shop.example" and "a.shop.example" do not collide: the edges
-// serve the second rather by itself.
+// prefer the second for its hostname.
 func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints []fleet.Endpoint) error {
 	if len(endpoints) == 0 {
 		return nil
@@ -42,12 +42,12 @@ func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints [
 				WithHint("see its holder: mcp status %s; give the route another hostname, port or path, or undeploy %s", h.Service, h.Service)
 		}
 	}
-	// Its holder has let it go in between.
+	// Its holder has given it up in between.
 	return fault.New(fault.Unavailable, "an endpoint of %s was held by another service until now", service)
 }
 
 // colliding is the condition that a row of edge_claims, held, collides with an endpoint,
-// wanted, as fleet.Endpoint.Collides has it.
+// wanted, as fleet.Endpoint.Collides defines it.
 const colliding = `((wanted.port, wanted.hostname) = (held.port, held.hostname)
 	and case wanted.protocol when held.protocol then wanted.path = held.path
 	    else 'udp' not in (wanted.protocol, held.protocol) end)`
@@ -70,8 +70,8 @@ func endpointColumns(endpoints []fleet.Endpoint, more ...any) []any {
 }
 
 // commitClaims makes the claims of a run those of the service's release, and frees the
-// others. A request that brings another definition than the run began with brings the
-// claims of that.
+// others. A request with another definition than the one that the run began with has the
+// claims of that definition.
 func commitClaims(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, run string) error {
 	if r.Definition != nil {
 		if _, err := tx.Exec(ctx, `update edge_claims set run = '' where service = $1`, r.Service); err != nil {

@@ -17,7 +17,7 @@ func nullTime(t time.Time) any {
 // nonNil returns a list that is never null to Postgres, as a nil slice would be.
 func nonNil(names []string) []string { return append([]string{}, names...) }
 
-// some returns a map that is not empty, or an empty one where m is nil, as json needs it.
+// some returns a map that is not empty, or an empty one if m is nil, as json needs it.
 func some(m map[int]int) map[int]int {
 	if m == nil {
 		return map[int]int{}
@@ -34,7 +34,7 @@ func versionColumns(of map[string]int64) (services []string, versions []int64) {
 	return services, versions
 }
 
-// texts is held of each text.
+// texts applies held to each text.
 func texts(list []string) []string {
 	texts := make([]string, 0, len(list))
 	for _, text := range list {

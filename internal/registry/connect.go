@@ -20,7 +20,7 @@ type options struct{ insecure bool }
 // Insecure allows connections without encryption to other machines.
 func Insecure(allowed bool) Option { return func(o *options) { o.insecure = allowed } }
 
-// CheckURL fails where a Postgres URL is not valid, or leads to another machine without
+// CheckURL fails if a Postgres URL is not valid, or leads to another machine without
 // encryption. It does not connect.
 func CheckURL(url string, with ...Option) error {
 	_, err := parse(url, with...)
@@ -64,8 +64,8 @@ func parse(url string, with ...Option) (*pgxpool.Config, error) {
 }
 
 // keepPlainHere refuses a configuration that may connect to another machine without
-// encryption: of pgx's modes of sslmode all but require, verify-ca and verify-full do, the
-// default included. What is left that is not encrypted reaches this machine alone.
+// encryption: all of pgx's values of sslmode but require, verify-ca and verify-full do,
+// including the default. What is left that is not encrypted reaches only this machine.
 func keepPlainHere(config *pgx.ConnConfig) error {
 	attempts := []*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}
 	here := false
@@ -95,7 +95,7 @@ const connectTimeout = 5 * time.Second
 // its estimate for a service with many deployments makes it do so, for 20 ms each
 // time and 130 ms the first. It waits for no lock longer than an attempt of a step
 // lasts, and ends a statement or a transaction whose client has vanished, because
-// others wait for their locks. These are no parameters of the connection, because a
+// others wait for their locks. These are not parameters of the connection, because a
 // pooler would refuse them.
 const setUp = `set jit = off; set lock_timeout = '5s'; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '30s'`
 

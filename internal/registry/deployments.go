@@ -33,7 +33,7 @@ func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (flee
 }
 
 // openDeployment returns the number of the run's deployment, a new one if the run
-// has none. Interim is set where edges serve something else than the release.
+// has none. Interim is set if edges serve something other than the release.
 func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (number int, interim bool, err error) {
 	service := r.Definition.Name
 	if _, err := tx.Exec(ctx, `insert into services (name) values ($1) on conflict do nothing`, service); err != nil {
@@ -192,7 +192,7 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 			return err
 		}
 		// The workers of nodes announce themselves only when they start, and a registry
-		// that was restored from an older backup may not know them.
+		// that was restored from an older backup may lack them.
 		if _, err := tx.Exec(ctx, `
 			with answered as (update nodes set seen = now() where name = any($3) and seen is null),
 			     freed as (`+freedClaims+`)

@@ -26,7 +26,7 @@ const (
 	proofTime = 5 * time.Minute
 )
 
-// proven returns the operation of a request. The error is Unauthorized where the secret
+// proven returns the operation of a request. The error is Unauthorized if the secret
 // does not prove it, or its time is not about now.
 func proven(r fleet.StorageRequest, secret []byte, now time.Time) (o fleet.StorageOperation, err error) {
 	if len(r.Operation) > maxOperation {

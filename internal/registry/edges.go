@@ -15,9 +15,9 @@ import (
 // Temporal can announce one.
 const maxUnadmitted = 100
 
-// AnnounceEdge records that an edge has started, and what it has of publications. It
-// returns those that it lacks, as many as travel together, if its key is admitted. Another
-// key under an admitted name is a Conflict.
+// AnnounceEdge records that an edge has started, and which publications it has. It returns
+// those that it lacks, as many as travel together, if its key is admitted. Another key
+// under an admitted name is a Conflict.
 func (s *Store) AnnounceEdge(ctx context.Context, r fleet.EdgeRecord) (fleet.EdgeAnswer, error) {
 	var answer fleet.EdgeAnswer
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
@@ -74,8 +74,8 @@ func announce(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) (admitted bool
 	return admitted, secret, err
 }
 
-// recordHad records what an edge that has just started has of publications, and that it
-// has nothing else.
+// recordHad records which publications an edge that has just started has, and that it has
+// no others.
 func recordHad(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) error {
 	services, versions := versionColumns(r.Versions)
 	_, err := tx.Exec(ctx, `
@@ -91,7 +91,7 @@ func recordHad(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) error {
 
 // AdmitEdge admits the key of an edge and pins it. Without a key in the request it is the
 // one that the edge has announced; with one, the edge need not have announced itself yet.
-// Another key than the announced one, or than the one that is admitted, is a Conflict; an
+// A key other than the announced one, or than the one that is admitted, is a Conflict; an
 // edge of which no key is known is NotFound.
 func (s *Store) AdmitEdge(ctx context.Context, a fleet.EdgeAdmission) (fleet.EdgeState, error) {
 	var state fleet.EdgeState
@@ -133,7 +133,7 @@ func unknownEdge(name string) error {
 }
 
 // RemoveEdge deletes an edge with its key and all that it has acknowledged. The ports to
-// which it leads can be allocated again. To delete one that is not there is no error:
+// which it leads can be allocated again. Deleting one that is not there is not an error:
 // the answer to a call that has deleted it may have been lost.
 func (s *Store) RemoveEdge(ctx context.Context, edge string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
@@ -193,7 +193,7 @@ func (s *Store) AdmittedEdges(ctx context.Context) ([]string, error) {
 }
 
 // RecordEdgeStatus records what an edge reports of itself. The versions in it are
-// acknowledged. That of an edge which is not admitted is ignored.
+// acknowledged. The status of an edge that is not admitted is ignored.
 func (s *Store) RecordEdgeStatus(ctx context.Context, edge string, status fleet.EdgeStatus) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `update edges set status = $2, seen = now() where name = $1 and admitted_at is not null`, edge, status)
@@ -212,8 +212,8 @@ func (s *Store) RecordEdgeStatus(ctx context.Context, edge string, status fleet.
 	}, "record the status of edge %s", edge)
 }
 
-// RecordAcks records what edges have of publications. What edges say that are not
-// admitted is ignored, and so is an older version than was acknowledged before.
+// RecordAcks records which publications edges have. What edges that are not admitted
+// report is ignored, and so is an older version than was acknowledged before.
 func (s *Store) RecordAcks(ctx context.Context, acks []fleet.EdgeAck) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		names := make([]string, len(acks))

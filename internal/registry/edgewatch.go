@@ -24,7 +24,7 @@ func (s *Store) MissingAt(ctx context.Context, edge, after string) (missing []fl
 }
 
 // sendMissing returns publications that an admitted edge has not acknowledged, of some
-// services or of all where these are nil, and marks them as sent.
+// services or of all if these are nil, and marks them as sent.
 func sendMissing(ctx context.Context, tx pgx.Tx, edge, after string, services []string) (missing []fleet.Publication, more bool, err error) {
 	rows, err := tx.Query(ctx, `
 		select p.service, p.version, p.routes
@@ -53,9 +53,10 @@ func sendMissing(ctx context.Context, tx pgx.Tx, edge, after string, services []
 }
 
 // RecordEdgeDrift records what decide concludes from an observation of an edge and from
-// the records of it, and returns the publications that the edge lacks by that. One that is
-// no newer than the last, or of an edge that is not admitted, is ignored. Decide is pure:
-// it runs inside the transaction, and runs again where that is retried.
+// the records of it, and returns the publications that the edge lacks according to it. An
+// observation that is no newer than the last, or of an edge that is not admitted, is
+// ignored. Decide is pure: it runs inside the transaction, and runs again if that is
+// retried.
 func (s *Store) RecordEdgeDrift(ctx context.Context, o fleet.EdgeObservation, destinations []string, decide func(fleet.EdgeEvidence) fleet.EdgeFindings) (fleet.EdgeFindings, []fleet.Publication, error) {
 	var findings fleet.EdgeFindings
 	var missing []fleet.Publication

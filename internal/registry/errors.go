@@ -15,10 +15,10 @@ import (
 // See https://www.postgresql.org/docs/15/errcodes-appendix.html.
 var kinds = map[string]fault.Kind{
 	"08":    fault.Unavailable, // connection exception
-	"53":    fault.Unavailable, // insufficient resources, as too many connections
+	"53":    fault.Unavailable, // insufficient resources, such as too many connections
 	"53100": fault.DiskFull,
 	"57P":   fault.Unavailable, // the server stops, starts, or has crashed
-	"58":    fault.Unavailable, // system error, as of the disk
+	"58":    fault.Unavailable, // system error, such as of the disk
 	"40001": fault.Unavailable, // serialization failure
 	"40P01": fault.Unavailable, // deadlock
 	"55P03": fault.Unavailable, // lock not available
@@ -35,7 +35,7 @@ var kinds = map[string]fault.Kind{
 	"42P01": fault.Invalid,  // no such table
 }
 
-// translate makes a fault of an error that pgx returned. Lost reports whether the
+// translate makes a fault from an error that pgx returned. Lost reports whether the
 // connection is gone, or was never there.
 func translate(ctx context.Context, err error, lost bool, doing string, args ...any) error {
 	var made *fault.Error

@@ -16,7 +16,7 @@ func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]fleet.OpenDrift, 
 }
 
 // loadDrift reads, by node, the drift that has begun and not ended; that of all
-// nodes where the name is "".
+// nodes if the name is "".
 func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]fleet.OpenDrift, error) {
 	rows, err := tx.Query(ctx, `
 		select node, kind, service, component, container, path, detail, since

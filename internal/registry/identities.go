@@ -113,7 +113,7 @@ func (s *Store) RenewIdentity(ctx context.Context, id string, life time.Duration
 }
 
 // RevokeIdentity revokes an identity with its tokens, and adds the entries to the audit.
-// Where there is none the error is NotFound.
+// If there is none, the error is NotFound.
 func (s *Store) RevokeIdentity(ctx context.Context, role identity.Role, name, by string, audit []fleet.AuditEntry) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
@@ -129,8 +129,8 @@ func (s *Store) RevokeIdentity(ctx context.Context, role identity.Role, name, by
 }
 
 // KeepIdentities adds the identities that the registry lacks, because it was emptied or is
-// an older dump, and returns how many there were. Of what it lacks revocations are the first:
-// the identities with those ids are revoked. One whose place another identity has taken since
+// an older dump, and returns how many there were. Revocations come first: the identities with
+// those ids are revoked. One whose place another identity has taken since
 // is added as revoked.
 func (s *Store) KeepIdentities(ctx context.Context, seen []identity.Seen, revoked []string) (added int, err error) {
 	ids := make([]string, len(seen))
@@ -275,8 +275,8 @@ type GatewayKey struct {
 	Public string
 }
 
-// AddGatewayKeys adds keys of the gateways. Where another gateway has added a key of that
-// name meanwhile, that one stays.
+// AddGatewayKeys adds keys of the gateways. If another gateway has added a key of that name
+// meanwhile, that one stays.
 func (s *Store) AddGatewayKeys(ctx context.Context, keys map[string]GatewayKey) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		for name, key := range keys {

@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// commitJobs records the jobs of a release. Those that are not of it any more keep their
+// commitJobs records the jobs of a release. Those that no longer belong to it keep their
 // runs and their pause; commitService marks them.
 func commitJobs(ctx context.Context, tx pgx.Tx, service string, jobs []fleet.Job) error {
 	if len(jobs) == 0 {
@@ -47,7 +47,7 @@ func timeOf(t *time.Time) time.Time {
 }
 
 // BeginRun opens a run of a job with the definition of the release at this moment. There
-// is none where another run is under way, or where the release has no such job. A
+// is none if another run is under way, or if the release has no such job. A
 // repeated call returns the run that it has opened.
 func (s *Store) BeginRun(ctx context.Context, r fleet.RunRequest) (fleet.RunBegun, error) {
 	var begun fleet.RunBegun
@@ -244,7 +244,7 @@ func unknownJob(service, job string) error {
 	return fault.New(fault.NotFound, "service %s has no job %s", service, job).WithHint("list the jobs: mcp jobs")
 }
 
-// PauseJob pauses the schedule of a job of the release, or resumes it where by is "". A
+// PauseJob pauses the schedule of a job of the release, or resumes it if by is "". A
 // job that is paused already stays as it is.
 func (s *Store) PauseJob(ctx context.Context, service, job, by string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {

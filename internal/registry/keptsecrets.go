@@ -10,7 +10,7 @@ import (
 )
 
 // sizeOnTheWay is how many bytes the envelope of the version v has as JSON, at most: names,
-// version, signer and signature have less than 512.
+// version, signer and signature take less than 512.
 const sizeOnTheWay = `((octet_length(v.sealed) + 2) / 3 * 4 + octet_length(v.recipients::text) + 512)`
 
 // sizeKept is how many bytes fleet.KeptVersion of the version v has as JSON, with its

@@ -66,7 +66,7 @@ func (s *Store) recordedKeys(ctx context.Context) (keys []recordedKey, err error
 
 // Resealed is what Reseal has done.
 type Resealed struct {
-	// Rows is how many were encrypted anew, and Key with which key; "" if they were
+	// Rows is how many were newly encrypted, and Key with which key; "" if they were
 	// decrypted.
 	Rows int
 	Key  string
@@ -75,10 +75,10 @@ type Resealed struct {
 	Forgotten []string
 }
 
-// resealBatch is how many rows one transaction encrypts anew.
+// resealBatch is how many rows one transaction reseals.
 const resealBatch = 100
 
-// Reseal encrypts every row with the current key that is plain, or encrypted with another
+// Reseal encrypts with the current key every row that is plain, or encrypted with another
 // one, a few at a time: deploys go on meanwhile. Plain decrypts all of them instead. One
 // that cannot be decrypted ends it with the fault of its key; what was done is kept, and
 // a repeated call goes on.
@@ -115,7 +115,7 @@ func (s *Store) Reseal(ctx context.Context, plain bool) (Resealed, error) {
 }
 
 // forgetKeys removes the record of the keys that are not in the file, now that nothing
-// here is encrypted with them; of all of them where nothing is encrypted at all.
+// here is encrypted with them; of all of them if nothing is encrypted at all.
 func (s *Store) forgetKeys(ctx context.Context, result *Resealed, plain bool) error {
 	var kept []string
 	if s.keys != nil && !plain {
@@ -133,7 +133,7 @@ func (s *Store) forgetKeys(ctx context.Context, result *Resealed, plain bool) er
 }
 
 // resealing is a table with something that is encrypted: which rows are not encrypted
-// with a key of the prefix $1, and how one is encrypted anew. Where $2 is set, it is all
+// with a key of the prefix $1, and how one is resealed. If $2 is set, it is all
 // that are encrypted.
 type resealing struct {
 	name   string
@@ -142,7 +142,7 @@ type resealing struct {
 	reseal func(from, into pgx.Tx, row pgx.CollectableRow) (update string, args []any, err error)
 }
 
-// resealSome encrypts some rows of a table anew, and returns how many.
+// resealSome reseals some rows of a table, and returns how many.
 func (s *Store) resealSome(ctx context.Context, table resealing, key keyring.Key, plain bool) (n int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		n = 0
@@ -169,11 +169,11 @@ func (s *Store) resealSome(ctx context.Context, table resealing, key keyring.Key
 	return n, err
 }
 
-// unsealed chooses the definitions to encrypt anew.
+// unsealed chooses the definitions to reseal.
 const unsealed = ` definition is not null and not definition ? 'lost' and case when $2::boolean then definition ? 'sealed'
 	else substr(decode(coalesce(definition->>'sealed', ''), 'base64'), 1, length($1::bytea)) <> $1::bytea end`
 
-// outdated chooses the rows with texts to encrypt anew.
+// outdated chooses the rows with texts to reseal.
 func outdated(texts ...string) string {
 	return ` case when $2::boolean then sealed is not null else coalesce(substr(sealed, 1, length($1::bytea)) <> $1::bytea, ` + strings.Join(texts, " or ") + `) end`
 }

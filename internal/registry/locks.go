@@ -19,8 +19,8 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 
 // deploymentState locks a deployment against being closed by another transaction.
 // Closed reports whether it has an outcome, committed whether it is the service's
-// release. Another run's deployment of that number, as there is after a restore from
-// a backup, is another one, and closed: run is "" where any is meant.
+// release. Another run's deployment of that number, which may exist after a restore
+// from a backup, is another one, and closed: run is "" if any is meant.
 func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int, run string) (closed, committed bool, err error) {
 	err = tx.QueryRow(ctx, `
 		select d.outcome is not null or d.run_id <> $3 and $3 <> '',
@@ -29,7 +29,7 @@ func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int,
 		where d.service = $1 and d.number = $2
 		for no key update of d`, service, number, run).Scan(&closed, &committed)
 	if errors.Is(err, pgx.ErrNoRows) {
-		// As where a newer one has taken over, nothing that it writes would count.
+		// As when a newer one has taken over, nothing that it writes would count.
 		err = fault.New(fault.Conflict, "deployment %d of %s is not in the registry, which was restored or emptied since it began", number, service).
 			WithHint("deploy it again: mcp deploy %s", service)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// lostDefinition reports that a definition went with the key that had encrypted it.
+// lostDefinition reports that a definition was lost with the key that had encrypted it.
 type lostDefinition struct{ service, key string }
 
 func (e *lostDefinition) Error() string {

@@ -79,8 +79,8 @@ func addLost(r *fleet.LostRecords, what string, number int) {
 	}
 }
 
-// forgetting are the statements that remove what is encrypted with a key from some rows. Of
-// the definition of a deployment stays what is in the clear, with the name of the key.
+// forgetting are the statements that remove what is encrypted with a key from some rows.
+// What is in the clear in the definition of a deployment stays, with the name of the key.
 var forgetting = []string{
 	`update services set definition = null, definition_hash = null where name in (
 	     select name from services where ` + definitionHas + ` limit @most)`,

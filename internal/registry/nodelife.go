@@ -13,7 +13,7 @@ import (
 
 // ClaimNode gives a node's name to a machine if judge grants the claim, and returns
 // the holder before it. A key that differs from the node's last one is an event. Judge is
-// pure: it runs inside the transaction, and runs again where that is retried.
+// pure: it runs inside the transaction, and runs again if that is retried.
 func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim, destinations []string, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error) {
 	var result fleet.ClaimResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -79,7 +79,7 @@ func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceO
 // RemoveNode deletes a node, but for its events and the deployments that name it,
 // unless may returns an error, and reports whether any record names it. A node that is
 // not recorded is gone already. May is pure: it runs inside the transaction, and runs
-// again where that is retried.
+// again if that is retried.
 func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) (named bool, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		// Under this lock no component and no port can come to refer to it.

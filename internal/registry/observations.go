@@ -14,8 +14,7 @@ import (
 
 // RecordObservation records an observation of a node, and what decide concludes from
 // it and from the records of the node. One that is no newer than the last is ignored.
-// Decide is pure: it runs inside the transaction, and runs again where that is
-// retried.
+// Decide is pure: it runs inside the transaction, and runs again if that is retried.
 func (s *Store) RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error) {
 	var findings fleet.Findings
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -151,7 +150,7 @@ func writeContainers(ctx context.Context, tx pgx.Tx, node string, containers []f
 }
 
 // observedOn returns the containers of the last observation of a node, by their ids,
-// with what concerns their restarts alone.
+// with only what concerns their restarts.
 func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]fleet.Container, error) {
 	rows, err := tx.Query(ctx, `
 		select container_id, restarts, coalesce(started_at, '0001-01-01 00:00:00Z'), restarted
@@ -169,7 +168,7 @@ func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]fleet.C
 }
 
 // writeStatus records the state and status of the node. One that did not answer
-// keeps the status of its last answer, and its state where none was found.
+// keeps the status of its last answer, and its state if none was found.
 func writeStatus(ctx context.Context, tx pgx.Tx, o fleet.Observation, found fleet.Findings) error {
 	var state, seen, unanswered any
 	if found.State != "" {

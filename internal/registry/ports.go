@@ -98,9 +98,9 @@ func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 }
 
 // holdStatic takes a port that the definition names. It may take one that
-// rests, because no other can be used instead, and one that a deployment of the
-// service asked for which did not end. A port of a component that gives it up stays
-// where it is: CommitRelease moves it.
+// rests, because no other can be used instead, and one that was asked for by a
+// deployment of the service that did not end. A port of a component that gives it up
+// stays where it is: CommitRelease moves it.
 func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
 	var holder string
 	err := tx.QueryRow(ctx, `
@@ -246,8 +246,8 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 	return routes, tx.SendBatch(ctx, batch).Close()
 }
 
-// tooFewPorts returns the fault of a node that has too few free ports. Some may be those
-// of which an edge that is cut off has yet to hear that they are gone.
+// tooFewPorts returns the fault of a node that has too few free ports. Some may be kept
+// because an edge that is cut off has not yet acknowledged that they are gone.
 func tooFewPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, needed, free int) error {
 	var awaited int
 	var edges []string

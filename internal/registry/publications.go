@@ -15,7 +15,7 @@ import (
 // Publish records what edges serve for a service from now on: the routes that publish
 // makes of what the registry has. Each call makes a newer version. A request of a
 // deployment that is closed is a Conflict, one of a service that the registry does not
-// have is NotFound. Publish is pure: it runs inside the transaction, and runs again where
+// have is NotFound. Publish is pure: it runs inside the transaction, and runs again if
 // that is retried.
 func (s *Store) Publish(ctx context.Context, r fleet.PublishRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Publishing, error) {
 	var made fleet.Publishing
@@ -56,7 +56,7 @@ func (s *Store) SetMaintenance(ctx context.Context, r fleet.MaintenanceRequest, 
 // publisher makes one publication of a service, which the transaction has locked.
 type publisher struct {
 	service string
-	// run is that of the deployment that publishes; "" for none. Commits is set where its
+	// run is that of the deployment that publishes; "" for none. Commits is set if its
 	// release was just committed.
 	run     string
 	commits bool
@@ -150,7 +150,7 @@ func without(upstreams, others []string) []string {
 
 // writePublication records a publication, marks it as sent to every admitted edge, and
 // returns its version and these edges. A version is a time, so that it is greater than
-// those that a registry has given which was restored or emptied since.
+// those given by a registry that was restored or emptied since.
 func writePublication(ctx context.Context, tx pgx.Tx, r recorded) (version int64, edges []string, err error) {
 	nodes, addresses, ports := shownPorts(r)
 	batch := &pgx.Batch{}

@@ -11,7 +11,7 @@ import (
 // Purge deletes every row of a service and counts them; with dry it only counts.
 // It returns the error of may, if that returns one. A service that is not recorded
 // is purged already. The caller holds the service's lock, unless dry. May is pure:
-// it runs inside the transaction, and runs again where that is retried.
+// it runs inside the transaction, and runs again if that is retried.
 func (s *Store) Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error) {
 	var forgotten fleet.Forgotten
 	transact := s.write

@@ -23,7 +23,7 @@ type recorded struct {
 	base          []string
 	// open is set while the deployment of run is under way.
 	open bool
-	// lost is set where the definition of the release is lost: see ForgetKey.
+	// lost is set if the definition of the release is lost: see ForgetKey.
 	lost bool
 }
 

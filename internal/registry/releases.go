@@ -17,7 +17,7 @@ import (
 // service's former releases, and what edges have to serve: the routes that publish makes
 // of the release. A repeated call returns the same. It is a Conflict when the deployment
 // has been closed, or a newer one committed. Publish is pure: it runs inside the
-// transaction, and runs again where that is retried.
+// transaction, and runs again if that is retried.
 func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Committed, error) {
 	var result fleet.Committed
 	err := s.write(ctx, func(tx pgx.Tx) error {

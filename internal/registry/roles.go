@@ -12,8 +12,8 @@ import (
 )
 
 // Prepare returns when the tables are at the version that this program needs. A role that
-// owns them, or may create them, migrates them; for another one they are Unavailable until
-// their owner has.
+// owns them, or may create them, migrates them; for another role they are Unavailable
+// until their owner has migrated them.
 func Prepare(ctx context.Context, url string, with ...Option) error {
 	store, err := Open(ctx, url, with...)
 	if err != nil {
@@ -58,8 +58,7 @@ func (s *Store) owns(ctx context.Context) (role string, owns bool, err error) {
 	return role, owns, translate(ctx, s.late(limited, err), true, "look for the owner of the registry's tables")
 }
 
-// readOnly and appendOnly are the tables that a worker's role does not change as it
-// likes.
+// readOnly and appendOnly are the tables that a worker's role cannot change freely.
 var readOnly, appendOnly = []string{versionTable}, []string{"audit"}
 
 // Grant gives a role what workers need of the tables, and takes the rest from it: it may

@@ -17,8 +17,8 @@ const (
 	GatewayNextAuthority = "authority.next"
 )
 
-// BeginRotation adds the authority that takes over, and the entries to the audit. Where
-// there is one already, that stays, and nothing is added.
+// BeginRotation adds the authority that takes over, and the entries to the audit. If there
+// is one already, that stays, and nothing is added.
 func (s *Store) BeginRotation(ctx context.Context, next GatewayKey, audit []fleet.AuditEntry) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `insert into gateway_keys (name, sealed, public) values ($1, $2, $3) on conflict do nothing`,
@@ -46,9 +46,9 @@ func waitingFor(ctx context.Context, tx pgx.Tx, next string) ([]identity.Record,
 		(joined_at is null and token_until > now() or joined_at is not null and valid_until > now() and authority <> $1)`, next)
 }
 
-// FinishRotation replaces the authority by the next one, given by its public half, and adds
-// the entries to the audit. Identities that would be refused then prevent it unless force
-// is set, and are returned: nothing is changed then.
+// FinishRotation replaces the authority with the next one, given by its public half, and
+// adds the entries to the audit. Identities that would be refused then prevent it unless
+// force is set, and are returned: nothing is changed then.
 func (s *Store) FinishRotation(ctx context.Context, next, fingerprint string, force bool, audit []fleet.AuditEntry) (waiting []identity.Record, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		var public string

@@ -37,8 +37,8 @@ func currentKey(tx pgx.Tx) (keyring.Key, bool) {
 	return keys.Current()
 }
 
-// storedDefinition is an encrypted definition as Postgres has it. What statements need of
-// it is in the clear; Sealed is all of it, as an envelope.
+// storedDefinition is an encrypted definition as Postgres stores it. What statements need
+// of it is in the clear; Sealed is all of it, as an envelope.
 type storedDefinition struct {
 	Name       string                       `json:"name"`
 	Node       string                       `json:"node"`
@@ -47,7 +47,7 @@ type storedDefinition struct {
 	Steps      []storedStep                 `json:"steps,omitempty"`
 	Sources    map[string]servicedef.Source `json:"sources,omitempty"`
 	Sealed     []byte                       `json:"sealed,omitempty"`
-	// Lost is the key with which Sealed went: see ForgetKey.
+	// Lost is the key with which Sealed was lost: see ForgetKey.
 	Lost string `json:"lost,omitempty"`
 }
 
@@ -87,7 +87,7 @@ func sealDefinition(tx pgx.Tx, definition servicedef.Service) ([]byte, error) {
 }
 
 // openDefinition decodes a definition that sealDefinition has returned. The error is a
-// *lostDefinition where its key was forgotten.
+// *lostDefinition if its key was forgotten.
 func openDefinition(tx pgx.Tx, service string, text []byte, definition any) error {
 	var stored storedDefinition
 	if err := json.Unmarshal(text, &stored); err != nil {

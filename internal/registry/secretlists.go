@@ -9,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 )
 
-// SecretPage reads the secrets of a service, or of all where it is "", that follow one, by
-// service and name, and limit of them at most: each with its newest version alone, and how
-// many are kept. Those that were removed are left out.
+// SecretPage reads at most limit secrets of a service, or of all if it is "", that follow
+// one, by service and name: each with only its newest version, and how many are kept.
+// Those that were removed are left out.
 func (s *Store) SecretPage(ctx context.Context, service string, after secrets.Ref, limit int) ([]secrets.Secret, error) {
 	found := []secrets.Secret{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -43,9 +43,9 @@ func (s *Store) SecretPage(ctx context.Context, service string, after secrets.Re
 // releasesListed is how many of the releases that name a version are listed with it.
 const releasesListed = 20
 
-// SecretVersions reads the versions of a service's secrets that follow one, by name, the
-// newest first, and limit of them at most. Each is a secret of its own here, with that
-// version alone; a secret that was removed has none.
+// SecretVersions reads at most limit versions of a service's secrets that follow one, by
+// name, the newest first. Each is a secret of its own here, with only that version; a
+// secret that was removed has none.
 func (s *Store) SecretVersions(ctx context.Context, service string, after secrets.Ref, limit int) ([]secrets.Secret, error) {
 	found := []secrets.Secret{}
 	err := s.read(ctx, func(tx pgx.Tx) error {

@@ -12,11 +12,11 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 )
 
-// AddSecret adds the next version of a secret, whose number the envelope has, or replaces
-// the envelope of a version that exists, if that is asked for. A repeated call changes
-// nothing. The error is a Conflict if another version has that number, and Invalid if the
-// newest values of the service would be too large to travel together, or the versions that
-// are kept too many for a deploy to read.
+// AddSecret adds the next version of a secret, whose number the envelope contains, or
+// replaces the envelope of a version that exists, if that is asked for. A repeated call
+// changes nothing. The error is a Conflict if another version has that number, and Invalid
+// if the newest values of the service would be too large to travel together, or the versions
+// that are kept too many for a deploy to read.
 func (s *Store) AddSecret(ctx context.Context, a secrets.Addition) error {
 	e := a.Envelope
 	return s.write(ctx, func(tx pgx.Tx) error {
@@ -84,7 +84,7 @@ func replaceEnvelope(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
 
 // RemoveSecret deletes the versions of a secret, unless may returns an error, and returns
 // how many there were. Its number goes on counting. May is pure: it runs inside the
-// transaction, and runs again where that is retried.
+// transaction, and runs again if that is retried.
 func (s *Store) RemoveSecret(ctx context.Context, service, name string, may func(fleet.Release) error) (versions int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		release, err := loadRelease(ctx, tx, service)
@@ -133,7 +133,7 @@ func (s *Store) Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.En
 	return found, err
 }
 
-// WithdrawSecret deletes the newest version of a secret, such that the one before it that is
+// WithdrawSecret deletes the newest version of a secret, so that the one before it that is
 // kept is the newest. Its number is not used again. One that is not the newest, that is
 // the only one, or that the release has, is not changed.
 func (s *Store) WithdrawSecret(ctx context.Context, ref secrets.Ref) error {

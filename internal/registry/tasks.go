@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// RecordTask records a task and how it stands. The record of one that has ended is
-// replaced by none that says that it runs.
+// RecordTask records a task and its state. A record that says that a task runs does not
+// replace one that says that it has ended.
 func (s *Store) RecordTask(ctx context.Context, r fleet.TaskRecord) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		texts := sealedTexts{Message: r.Detail, Log: r.Log}
@@ -65,8 +65,8 @@ func scanTask(tx pgx.Tx, row pgx.CollectableRow) (fleet.TaskRecord, error) {
 	return r, err
 }
 
-// loseSteps records that the steps have no end that run by the registry's record, and
-// whose deployments have ended.
+// loseSteps records as lost the steps that run according to the registry, and whose
+// deployments have ended.
 func loseSteps(ctx context.Context, tx pgx.Tx, service string) error {
 	_, err := tx.Exec(ctx, `
 		update tasks set state = $2, detail = 'was lost: its deployment was ended in Temporal'

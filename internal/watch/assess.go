@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Settling is added to the age of an observation: a deployment that ended that
-// shortly before the observation began counts as still under way then.
+// Settling is added to the age of an observation: a deployment that ended within that
+// time before the observation began counts as still under way then.
 const Settling = time.Second
 
 // Assess decides what follows from an observation: the node's state, the drift

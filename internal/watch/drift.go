@@ -70,7 +70,7 @@ func MemberDrift(r fleet.Release, m fleet.Member, found *fleet.Container) []flee
 }
 
 // Done reports whether a component's container has done its work: it has ended with exit
-// code 0, and its definition has it run once.
+// code 0, and its definition says that it runs once.
 func Done(r fleet.Release, m fleet.Member, found fleet.Container) bool {
 	if r.Definition == nil || found.State != "stopped" || found.ExitCode != 0 {
 		return false
@@ -123,7 +123,7 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 }
 
 // forbidden returns the drift of a component that was let run before, and that the policy of
-// its node would not let run anew. A policy that cannot be used is drift of the node.
+// its node would not let run again. A policy that cannot be used is drift of the node.
 func forbidden(r fleet.Release, m fleet.Member, rules *policy.Policy) []fleet.Drift {
 	if rules == nil || rules.Problem != "" || r.Definition == nil || !m.Active {
 		return nil
@@ -146,11 +146,11 @@ func forbidden(r fleet.Release, m fleet.Member, rules *policy.Policy) []fleet.Dr
 	}}
 }
 
-// longestDetail bounds the bytes of a detail that has a node's own words.
+// longestDetail bounds the bytes of a detail that contains a node's own words.
 const longestDetail = 1024
 
 // unreachable reports whether an observation without an answer makes the node
-// unreachable. One alone does not: a worker that is restarted, as for a new
+// unreachable. One alone does not: a worker that is restarted, for example for a new
 // version, is away for seconds.
 func unreachable(o fleet.Observation) bool { return o.Problem != "" && !o.Unanswered.IsZero() }
 
@@ -174,7 +174,7 @@ func doing(c fleet.Container) string {
 	return "it is paused, or about to stop"
 }
 
-// fullness returns the drift where nearly all of something is in use.
+// fullness returns the drift if nearly all of something is in use.
 func fullness(d fleet.Drift, what string, u fleet.Usage, open []fleet.OpenDrift) []fleet.Drift {
 	limit := fullFrom
 	if slices.ContainsFunc(open, func(o fleet.OpenDrift) bool { return o.Same(d) }) {

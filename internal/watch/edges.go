@@ -46,13 +46,13 @@ func AssessEdge(e fleet.EdgeEvidence) fleet.EdgeFindings {
 	return found
 }
 
-// mostRemade bounds the publications that one observation makes anew.
+// mostRemade bounds the publications that one observation makes again.
 const mostRemade = 100
 
 // differing returns the services of which an edge lacks the newest publication, and those
-// that need a newer one: the edge has one that a registry has lost which was restored from
-// a backup, or a deployment has ended that has left out part of the release. A service
-// that the registry does not know goes on being served: it may well run.
+// that need a newer one: the edge has one that a registry restored from a backup has lost,
+// or a deployment that has left out part of the release has ended. A service that the
+// registry does not have goes on being served: it may well run.
 func differing(e fleet.EdgeEvidence, status fleet.EdgeStatus) (missing, remake []string) {
 	for _, w := range e.Wanted {
 		switch has := status.Versions[w.Service]; {
@@ -108,7 +108,7 @@ func edgeDrift(e fleet.EdgeEvidence) []fleet.Drift {
 }
 
 // awayAfter is how long an edge must not have answered to be unreachable: one that is
-// restarted, as for a new version, is away for seconds.
+// restarted, for example for a new version, is away for seconds.
 const awayAfter = 30 * time.Second
 
 // StaleEdges returns the drift and the events of edges that have not acknowledged a

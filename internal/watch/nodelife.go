@@ -25,7 +25,7 @@ func Judge(h fleet.Holder, c fleet.Claim) fleet.Verdict {
 	return fleet.ClaimOpen
 }
 
-// MayRemove fails with a Conflict where a node is needed: it has components, or a
+// MayRemove fails with a Conflict if a node is needed: it has components, or a
 // deployment may be about to put some there.
 func MayRemove(use fleet.NodeUse) error {
 	if len(use.Services) > 0 {

@@ -6,8 +6,8 @@ import "time"
 // than most restarts and reboots take, and as long as the undo of a deploy waits for it.
 const Absence = 2 * time.Minute
 
-// Patience returns how much longer to wait for a node that does not answer, where it
-// was last seen then. It is 0 for a node that is away for longer than Absence, or was
+// Patience returns how much longer to wait for a node that does not answer and was last
+// seen then. It is 0 for a node that is away for longer than Absence, or was
 // never seen.
 //
 // A host's clock may be ahead of the clock here; what it has reported in the

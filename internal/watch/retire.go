@@ -22,7 +22,7 @@ func NotRetired(service string, left []fleet.NotRetired, at time.Time) []fleet.E
 	return events
 }
 
-// StepsFailed returns the events of the steps that a deployment has failed for.
+// StepsFailed returns the events of the steps because of which a deployment has failed.
 func StepsFailed(service string, failed []fleet.FailedStep, at time.Time) []fleet.Event {
 	var events []fleet.Event
 	for _, f := range failed {

@@ -38,7 +38,7 @@ func Standings(node string, containers []fleet.Container, services []fleet.Servi
 	return standings
 }
 
-// orphansOn returns the names of the containers that bear mcp's labels and belong to
+// orphansOn returns the names of the containers that have mcp's labels and belong to
 // no release. Those of a busy service are not among them.
 func orphansOn(node string, containers []fleet.Container, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
 	explained := map[string]bool{}

@@ -39,7 +39,7 @@ func AskNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 
 // AskEdge runs an activity on an edge, which takes no longer than most beyond the time of
 // a short step. An edge that leaves it untaken is away, unless Temporal itself was: then that
-// shows later than it was due, and the edge is asked once more.
+// shows later than it should, and the edge is asked once more.
 func AskEdge(ctx workflow.Context, name, summary string, most time.Duration, activity, in, out any) error {
 	asked := workflow.Now(ctx)
 	err := workflow.ExecuteActivity(EdgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)

@@ -8,13 +8,13 @@ import (
 )
 
 // Control calls an activity of the control worker that takes milliseconds: as a
-// local activity first, and, where that does not succeed within a second, as an
-// ordinary one until left has passed, whose attempts and their causes can be seen.
-// A left of 0 is without a deadline.
+// local activity first, and, if that does not succeed within a second, as an ordinary
+// one until left has passed, whose attempts and their causes can be seen. A left of 0
+// means no deadline.
 //
-// Local activities that follow each other are one task of the workflow. Where the
-// answer to that task is lost all of them run again, from the first one: each must
-// have the same effect after the last one, too.
+// Local activities that follow each other are one task of the workflow. If the answer
+// to that task is lost, all of them run again, from the first one: each must have the
+// same effect after the last one, too.
 func Control[In, Out any](ctx workflow.Context, summary string, left time.Duration, activity func(context.Context, In) (Out, error), in In) (Out, error) {
 	var out Out
 	err := ControlWithin(ctx, summary, localTimeout, left, &out, activity, in)

@@ -7,7 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Failure is the error with which a workflow fails that has no result.
+// Failure is the error with which a workflow that has no result fails.
 func Failure(err error) error { return FailureWith(attempt.FaultOf(err), struct{}{}) }
 
 // FailureWith is the error with which a workflow fails. It carries the fault and the

@@ -13,8 +13,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// NodeFault names the node in the fault of a step there, and adds a hint where no
-// worker took the step.
+// NodeFault names the node in the fault of a step there, and adds a hint if no worker
+// took the step.
 func NodeFault(err error, name string) error {
 	if err == nil || IsCancelled(err) {
 		return err

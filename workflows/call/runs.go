@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// maxEvents is how long the history of a run may become that loops; Temporal's limit is
+// maxEvents is how long the history of a run that loops may become; Temporal's limit is
 // 51,200.
 const maxEvents = 2000
 

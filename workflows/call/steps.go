@@ -32,8 +32,8 @@ const (
 	// NodeTimeout is how long a node's worker may leave a question untaken before
 	// it counts as absent.
 	NodeTimeout = 5 * time.Second
-	// heartbeat is how long an activity on a node may be silent. The death of its
-	// worker is noticed by nothing else.
+	// heartbeat is how long an activity on a node may be silent. Nothing else shows the death
+	// of its worker.
 	heartbeat = 15 * time.Second
 	// pruneTimeout bounds housekeeping, for which nothing should wait.
 	pruneTimeout = time.Minute
@@ -68,7 +68,7 @@ func Until(ctx workflow.Context, deadline time.Time) time.Duration {
 }
 
 // ControlStep is for short steps on the control queue, waited for until left has
-// passed; a left of 0 is without a deadline.
+// passed; a left of 0 means no deadline.
 func ControlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
 	return ShortStep(ctx, activities.QueueControl, summary, left)
 }
@@ -86,8 +86,8 @@ func LongControlStep(ctx workflow.Context, summary string, left time.Duration) w
 	})
 }
 
-// surveyStep is for the first question to a node: it waits where the node's engine is
-// down, and fails where no worker takes it within patience.
+// surveyStep is for the first question to a node: it waits if the node's engine is down,
+// and fails if no worker takes it within patience.
 func surveyStep(ctx workflow.Context, node, summary string, patience, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
@@ -162,8 +162,8 @@ func PatientEdgeStep(ctx workflow.Context, edge, summary string, patience, time 
 }
 
 // NodeStep is for what changes containers: the death of a node is noticed by its
-// heartbeat, and the node waited for. An attempt may take all of the time that is
-// left while it makes progress, and ends where its engine hangs. A cancelled step is
+// heartbeat, and the node is waited for. An attempt may take all of the time that is left
+// while it makes progress, and ends if its engine hangs. A cancelled step is
 // waited for too, so that an undo never races what it undoes.
 func NodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
 	return work(ctx, activities.QueueNode(node), summary, left)
@@ -218,7 +218,7 @@ func UnboundedStep(ctx workflow.Context, name, summary string) workflow.Context 
 	})
 }
 
-// PruneStep is for housekeeping: where no worker takes it, or it does not end, it
+// PruneStep is for housekeeping: if no worker takes it, or it does not end, it
 // is left to a later release.
 func PruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
@@ -234,8 +234,8 @@ func PruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 
 // localStep is for local activities: the worker that runs the workflow does them
 // itself, at the cost of a line of the history. There is one attempt, which ends long
-// before its workflow task would: a worker keeps the attempts of local activities in its
-// memory alone, and a task that takes too long is done again from the beginning.
+// before its workflow task would: a worker keeps the attempts of local activities only in
+// its memory, and a task that takes too long is done again from the beginning.
 func localStep(ctx workflow.Context, summary string, timeout time.Duration) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: timeout, ScheduleToCloseTimeout: timeout, RetryPolicy: &once, Summary: summary,

@@ -22,8 +22,7 @@ import (
 // control only names an activity.
 var control *oncontrol.Control
 
-// Load reads the sealed values of a component's secrets. A left of 0 is without a
-// deadline.
+// Load reads the sealed values of a component's secrets. A left of 0 means no deadline.
 func Load(ctx workflow.Context, service string, c servicedef.Component, left time.Duration) ([]secrets.Envelope, error) {
 	if len(c.Versions) == 0 {
 		return nil, nil
@@ -41,7 +40,7 @@ func Load(ctx workflow.Context, service string, c servicedef.Component, left tim
 }
 
 // Fill returns a task with the sealed values of its secrets, to start it. Other
-// steps do without them. A left of 0 is without a deadline.
+// steps do without them. A left of 0 means no deadline.
 func Fill(ctx workflow.Context, task onnode.TaskSpec, left time.Duration) (_ onnode.TaskSpec, err error) {
 	task.Component.Envelopes, err = Load(ctx, task.Component.Service, task.Component.Definition, left)
 	return task, err
@@ -50,7 +49,7 @@ func Fill(ctx workflow.Context, task onnode.TaskSpec, left time.Duration) (_ onn
 // ToStart returns those of the components of a release on a node that are about to be
 // started and have secrets of the service, with their sealed values: the engine may have
 // lost them. A component with a version that is not kept any more is left out: its
-// container starts if the engine has it. A left of 0 is without a deadline.
+// container starts if the engine has it. A left of 0 means no deadline.
 func ToStart(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref, left time.Duration) ([]activities.ComponentSpec, error) {
 	var sealed []activities.ComponentSpec
 	for _, m := range release.Members() {

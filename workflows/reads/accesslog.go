@@ -14,11 +14,11 @@ import (
 // AccessLogInput selects lines of the access log of a service.
 type AccessLogInput struct {
 	Service string `json:"service"`
-	// Tail is the number of last lines wanted of each edge.
+	// Tail is the number of last lines wanted from each edge.
 	Tail int `json:"tail"`
 	// Since is how far back these may go; 0 for no limit.
 	Since time.Duration `json:"since,omitempty"`
-	// Where asks for the edges alone: a stream of each reads its log.
+	// Where asks only for the edges: a stream of each reads its log.
 	Where bool `json:"where,omitempty"`
 }
 

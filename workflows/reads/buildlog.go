@@ -16,7 +16,7 @@ type BuildLogInput struct {
 // BuildLogResult is a part of a build log.
 type BuildLogResult = onbuilder.BuildLogResult
 
-// MaxBuildLog bounds the part of a build log that one answer has, in bytes.
+// MaxBuildLog bounds the part of a build log that one answer holds, in bytes.
 const MaxBuildLog = maxAnswer / 4
 
 // ReadBuildLog reads a part of a build log in a directory of this host.

@@ -28,7 +28,7 @@ type DoctorResult struct {
 	// Images are the answers of image registries, by the image that each was asked
 	// for.
 	Images map[string]DiagnosedImage `json:"images"`
-	// At is when, by the clock of observations and events.
+	// At is the time of the diagnosis, by the clock of observations and events.
 	At time.Time `json:"at"`
 }
 

@@ -17,18 +17,18 @@ import (
 type EdgesInput struct {
 	// Name selects one; empty means all.
 	Name string `json:"name,omitempty"`
-	// Reach has each edge connect to the containers that it serves, too.
+	// Reach makes each edge also connect to the containers that it serves.
 	Reach bool `json:"reach,omitempty"`
 }
 
-// EdgesResult is edges, each with its status.
+// EdgesResult holds edges, each with its status.
 type EdgesResult struct {
 	Edges []fleet.EdgeState `json:"edges"`
 	// Silent are the admitted edges that do not answer now, with the reasons. Their
 	// status is the last one that was recorded.
 	Silent map[string]*fault.Error `json:"silent,omitempty"`
 	// Routes are what the edges serve, and Unreached why an edge does not reach upstreams
-	// of these, by edge and upstream, where that was asked for.
+	// of these, by edge and upstream, if that was asked for.
 	Routes    []PublishedRoute             `json:"routes,omitempty"`
 	Unreached map[string]map[string]string `json:"unreached,omitempty"`
 }
@@ -120,8 +120,8 @@ type RoutesResult struct {
 type PublishedRoute struct {
 	Service string `json:"service"`
 	fleet.EdgeRoute
-	// URL is where clients reach it, such as "https://shop.example/api"; "" where a
-	// URL does not name it, as with udp.
+	// URL is where clients reach it, such as "https://shop.example/api"; "" if no URL names
+	// it, as with udp.
 	URL string `json:"url,omitempty"`
 }
 

@@ -19,7 +19,7 @@ type JobLogsInput struct {
 	Job     string `json:"job"`
 	// Number is that of the run; 0 for the newest that has printed anything.
 	Number int `json:"number,omitempty"`
-	// RunID is that of its workflow, where its number is not known.
+	// RunID is that of its workflow, if its number is not known.
 	RunID string `json:"run_id,omitempty"`
 	// Attempt is one of its attempts, counted from 1; 0 for the last.
 	Attempt int `json:"attempt,omitempty"`
@@ -38,14 +38,14 @@ type JobLogsInput struct {
 // JobLogsResult is the output of a run.
 type JobLogsResult struct {
 	Run fleet.JobRun `json:"run"`
-	// Attempt is the one that the lines are of.
+	// Attempt is the one that has printed the lines.
 	Attempt int       `json:"attempt,omitempty"`
 	Lines   []LogLine `json:"lines,omitempty"`
-	// Marks are where to go on reading, of a run under way.
+	// Marks are where to go on reading, for a run under way.
 	Marks LogMarks `json:"marks,omitempty"`
 	// Cut is set if the first of the lines are left out.
 	Cut bool `json:"cut,omitempty"`
-	// Absent is set where the node has no output of it, and the lines are those that
+	// Absent is set if the node has no output of it, and the lines are those that
 	// were recorded with its end.
 	Absent bool `json:"absent,omitempty"`
 }

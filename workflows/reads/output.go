@@ -57,7 +57,7 @@ type LogsResult struct {
 type ComponentLogs struct {
 	onnode.SourceLogs
 	Node string `json:"node"`
-	// Adopted is set for a container that mcp has not started, where LogsInput.Where asks.
+	// Adopted is set for a container that mcp has not started, if LogsInput.Where asks.
 	Adopted bool `json:"adopted,omitempty"`
 	// Error is why the node did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
@@ -66,18 +66,18 @@ type ComponentLogs struct {
 // LoggedRun is the run of a step or of a job whose output has been read.
 type LoggedRun struct {
 	Kind fleet.TaskKind `json:"kind"`
-	// Deployment is the one that the run is a step of, or whose release the job is of, and
-	// Number that of a job's run.
+	// Deployment is the one that the run is a step of, or whose release has the job, and Number
+	// that of a job's run.
 	Deployment int `json:"deployment"`
 	Number     int `json:"number,omitempty"`
 	// State is "running", or how it has ended, with the detail.
 	State  string    `json:"state"`
 	Detail string    `json:"detail,omitempty"`
 	Ended  time.Time `json:"ended,omitzero"`
-	// Recorded is set where the node has not given the output: the lines are the last
+	// Recorded is set if the node has not given the output: the lines are the last
 	// ones, which were recorded with the end, without their times.
 	Recorded bool `json:"recorded,omitempty"`
-	// Task is what its node knows it by.
+	// Task is what its node identifies it by.
 	Task fleet.Task `json:"task,omitzero"`
 
 	node, container string

@@ -13,8 +13,8 @@ import (
 	"github.com/metacircular/mcp/workflows/call"
 )
 
-// runLogs reads the output of the last run of a step or a job; nil where the name is that
-// of neither, or of a component of the release. The steps of a deployment that has never
+// runLogs reads the output of the last run of a step or a job; nil if the name is that of
+// neither, or of a component of the release. The steps of a deployment that has never
 // become the release are among them.
 func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsResult, error) {
 	if _, lasting := release.Components[in.Component]; in.Component == "" || lasting || release.Newest == 0 {

@@ -14,9 +14,9 @@ import (
 type SecretsInput struct {
 	// Service selects one, with all versions; "" means all, with the newest ones.
 	Service string `json:"service,omitempty"`
-	// Page asks for the newest versions alone, and for no release.
+	// Page asks for only the newest versions, and for no release.
 	Page bool `json:"page,omitempty"`
-	// After is the last version of the page before; zero for the first page.
+	// After is the last version of the previous page; zero for the first page.
 	After secrets.Ref `json:"after,omitzero"`
 	// Builder is one to ask for its key, and for nothing else.
 	Builder string `json:"builder,omitempty"`
@@ -24,14 +24,14 @@ type SecretsInput struct {
 
 // SecretsResult is a page of what is recorded of secrets.
 type SecretsResult struct {
-	// Secrets are as activities.ListSecretsResult has them.
+	// Secrets are as oncontrol.ListSecretsResult has them.
 	Secrets []secrets.Secret `json:"secrets"`
-	// More is set where others follow the page.
+	// More is set if others follow the page.
 	More bool `json:"more,omitempty"`
-	// Nodes are those of the fleet, with their keys. The first page alone has them.
+	// Nodes are those of the fleet, with their keys. Only the first page has them.
 	Nodes []fleet.NodeRecord `json:"nodes"`
-	// Release is that of the service, where one was named, without its secrets. The first
-	// page alone has it.
+	// Release is that of the service, if one was named, without its secrets. Only the first
+	// page has it.
 	Release *fleet.Release `json:"release,omitempty"`
 	// Builder is the one that was named.
 	Builder *onbuilder.BuilderKeyResult `json:"builder,omitempty"`

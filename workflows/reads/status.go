@@ -32,7 +32,7 @@ type NodeContainers struct {
 type StatusResult struct {
 	Services []fleet.ServiceRecord     `json:"services"`
 	Nodes    map[string]NodeContainers `json:"nodes"`
-	// Routes are those that edges serve, where a service has any.
+	// Routes are those that edges serve, if a service has any.
 	Routes []PublishedRoute `json:"routes,omitempty"`
 }
 
@@ -65,7 +65,7 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	return result, nil
 }
 
-// Services reads all services from the registry alone.
+// Services reads all services, from the registry only.
 func Services(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	services, err := readServices(ctx)
 	if err != nil {

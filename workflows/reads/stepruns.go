@@ -20,7 +20,7 @@ const (
 // StepRun is a run of a step, with its output as far as its node has it.
 type StepRun struct {
 	fleet.TaskRecord
-	// Output are its last lines, oldest first. Cut is set where there were more.
+	// Output are its last lines, oldest first. Cut is set if there were more.
 	Output []onnode.LogLine `json:"output,omitempty"`
 	Cut    bool             `json:"cut,omitempty"`
 	// Problem is why the node has not given it: then the record's Log has the last lines.

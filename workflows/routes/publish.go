@@ -1,6 +1,6 @@
-// Package routes publishes to edges what they are to serve, and has them drain what they
-// are to serve no more. It records what each edge has; the monitor sends later what one
-// lacks. What a publication holds others decide.
+// Package routes publishes to edges what they are to serve, and makes them drain what
+// they are no longer to serve. It records what each edge has; the monitor later sends
+// what one lacks. Other packages decide what a publication holds.
 package routes
 
 import (
@@ -109,7 +109,7 @@ func RecordPublished(ctx workflow.Context, became []EdgePublished, publications 
 }
 
 // Republish makes a publication, publishes it, and records what became of it. It waits
-// until left has passed for what makes it; a left of 0 is without a deadline.
+// until left has passed for what makes it; a left of 0 means no deadline.
 func Republish(ctx workflow.Context, request fleet.PublishRequest, left time.Duration) error {
 	made, err := call.Control(ctx, "make the routes of "+request.Service+" anew", left, control.MakePublication, request)
 	if err != nil {

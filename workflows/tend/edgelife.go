@@ -78,8 +78,8 @@ func welcome(ctx workflow.Context, name string) error {
 	return nil
 }
 
-// catchUp publishes to an edge what it lacks, as much at once as travels together. What
-// it does not take over the monitor sends it later.
+// catchUp publishes to an edge what it lacks, as much at once as fits into one message.
+// What the edge does not take over, the monitor sends it later.
 func catchUp(ctx workflow.Context, name string) (routes.EdgePublished, error) {
 	result := routes.EdgePublished{Edge: name}
 	after := ""
@@ -103,7 +103,7 @@ func catchUp(ctx workflow.Context, name string) (routes.EdgePublished, error) {
 
 // RemoveEdge forgets an edge and its key: it gets nothing any more, and ports that it
 // may still serve can be allocated again. One that still runs serves nothing any more.
-// Where there is no such edge, nothing is left to do.
+// If there is no such edge, nothing is left to do.
 func RemoveEdge(ctx workflow.Context, name string) error {
 	if err := call.ControlSend(ctx, "remove edge "+name, call.ReadTimeout, control.ForgetEdge, name); err != nil {
 		return call.Failure(err)

@@ -20,7 +20,7 @@ const (
 	// MonitorTimeout is when observations that no worker has taken yet are given up.
 	MonitorTimeout = 2 * time.Minute
 	// batch is how many nodes one run observes at most: its history stays within
-	// Temporal's limits even where each has a thousand containers.
+	// Temporal's limits even if each has a thousand containers.
 	batch = 50
 )
 
@@ -34,7 +34,7 @@ type MonitorInput struct {
 
 // A Monitor observes nodes and edges. Fleet and Node are workflows.
 type Monitor struct {
-	// Reconcile deploys a release again that does not run on a node as it should. It does
+	// Reconcile deploys again a release that does not run on a node as it should. It does
 	// not wait for what it starts.
 	Reconcile func(ctx workflow.Context, node string, release fleet.Snapshot) error
 }

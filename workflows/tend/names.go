@@ -25,7 +25,7 @@ const (
 func NodeID(node string) string { return "node/" + node }
 
 // ClaimID is the id of the workflow with which a machine claims a node's name;
-// a clone's claim is another.
+// a clone's claim has another.
 func ClaimID(node string, m fleet.Machine) string { return "claim/" + node + "/" + m.ID + "/" + m.Boot }
 
 // NodeChangeID is the id of a workflow that drains, activates or removes a
@@ -33,7 +33,7 @@ func ClaimID(node string, m fleet.Machine) string { return "claim/" + node + "/"
 func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/" + verb + "/" + nonce }
 
 // AnnouncementID is the id of the workflow with which an edge announces itself. The
-// announcement of another key is another.
+// announcement of another key has another.
 func AnnouncementID(edge, key string) string { return "edge/" + edge + "/announce/" + key }
 
 // EdgeStorageID is the id of the workflow that carries out a request of an edge to the

@@ -44,7 +44,7 @@ type ReviveNodeInput struct {
 }
 
 // ReviveNode starts again the containers that a boot of a node's host has ended. It
-// is a separate run, so that the worker waits for RegisterNode alone, but has the id
+// is a separate run, so that the worker waits only for RegisterNode, but has the id
 // of RegisterNode: the next one ends it.
 func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	if in.Until.IsZero() {
@@ -88,7 +88,7 @@ const reviveTimeout = time.Hour
 // revive starts the containers of a service on a node that has booted, by their
 // restart policies. It takes no lock: it waits for a deploy that is under way, and one
 // that begins later is one that the node has seen, or that finds the containers
-// started. The error is errWaits where a new run must go on waiting.
+// started. The error is errWaits if a new run must go on waiting.
 func revive(ctx workflow.Context, name, service string, deadline time.Time) error {
 	for {
 		var release fleet.Release
@@ -118,7 +118,7 @@ func revive(ctx workflow.Context, name, service string, deadline time.Time) erro
 	}
 }
 
-// errWaits is of a service whose deploy has not ended when its run must end.
+// errWaits is the error for a service whose deploy has not ended when its run must end.
 var errWaits = errors.New("it still waits for a deploy")
 
 var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
@@ -142,7 +142,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	if err != nil {
 		return err
 	}
-	// The newest deployment is over; where it was undone, it is closed already.
+	// The newest deployment is over; if it was undone, it is closed already.
 	step = call.UnboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,

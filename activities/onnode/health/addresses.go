@@ -24,7 +24,7 @@ func addressesOf(c activities.ComponentSpec, publish string) []address {
 	var found []address
 	for _, r := range c.Routes {
 		if r.Protocol == "udp" {
-			continue // whether it is open shows in no answer
+			continue // no answer shows whether it is open
 		}
 		found = append(found, address{r.Name, dialable(publish, r.HostPort), r.ContainerPort, forwarded})
 	}

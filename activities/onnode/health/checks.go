@@ -37,7 +37,7 @@ type Checker struct {
 // check tests once whether a container serves.
 type check func(ctx context.Context) error
 
-// Probes reports whether more is checked of a component than that it runs.
+// Probes reports whether more is checked about a component than whether it runs.
 func (h Checker) Probes(c activities.ComponentSpec) bool { return len(h.checks(c, c.Container())) > 0 }
 
 // checks returns the checks that a healthy container passes; none if it has no

@@ -1,4 +1,4 @@
-// Package health checks whether containers are healthy, as their definitions have it.
+// Package health checks whether containers are healthy, as their definitions specify.
 package health
 
 import (
@@ -36,7 +36,7 @@ type exited struct{ container runtime.ContainerInfo }
 func (e exited) Error() string { return e.container.End() }
 
 // Await returns when the container has been healthy for as long as its
-// definition wants, or will not become so.
+// definition requires, or will not become so.
 func (h Checker) Await(ctx context.Context, r *attempt.Reporter, c activities.ComponentSpec, name string) error {
 	health := c.Definition.Health
 	checks := h.checks(c, name)

@@ -43,7 +43,7 @@ func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, to
 		names := slices.DeleteFunc(slices.Clone(lead.Names), func(name string) bool { return name == "localhost" })
 		fmt.Fprintf(&text, "%s %s\n", lead.Address, strings.Join(names, " "))
 	}
-	if len(id) >= shortID { // the container's own name, where the definition gives it none
+	if len(id) >= shortID { // the container's own name, if the definition gives it none
 		fmt.Fprintf(&text, "%s %s\n", own, id[:shortID])
 	}
 	return text.String()
@@ -69,7 +69,7 @@ func extraHosts(c servicedef.Container, own, gateway netip.Addr) string {
 // shortID is the length of the id that is the hostname of a container.
 const shortID = 12
 
-// mountsHosts reports whether volumes bring an /etc/hosts of their own.
+// mountsHosts reports whether volumes mount an /etc/hosts of their own.
 func mountsHosts(volumes []string) bool {
 	return slices.ContainsFunc(volumes, func(v string) bool {
 		parts := strings.Split(v, ":")

@@ -43,7 +43,7 @@ func (n *Names) leadTo(ctx context.Context, engine runtime.Runtime, service stri
 
 // LeadAll is Lead for the services of all containers of a node; it returns the errors by
 // service. It lists the containers once for all services: an engine reads all of them for
-// each list, whatever it is to select.
+// each list, whatever it selects.
 func (n *Names) LeadAll(ctx context.Context, engine runtime.Runtime, containers []runtime.ContainerInfo) map[string]error {
 	errs := map[string]error{}
 	if n.Files == nil {
@@ -74,7 +74,7 @@ func (n *Names) LeadAll(ctx context.Context, engine runtime.Runtime, containers 
 	return errs
 }
 
-// Healthy lets names lead to a container that waits for the cut-over, and is healthy, where
+// Healthy lets names lead to a container that waits for the cut-over, and is healthy, if
 // none of its component is released and runs.
 func (n *Names) Healthy(ctx context.Context, engine runtime.Runtime, service string, labels map[string]string) error {
 	if err := n.Files.Mark(service, hostsKey(labels)); err != nil {

@@ -20,7 +20,7 @@ import (
 // containers ever have the same key.
 type Files interface {
 	Path(service, key string) string
-	// Keep writes files, such that the containers see all of a change at once, and
+	// Keep writes files so that the containers see all of a change at once, and
 	// removes all others of the service.
 	Keep(service string, texts map[string]string) error
 	// Mark marks the container of a key as healthy, until its file is removed.
@@ -28,7 +28,7 @@ type Files interface {
 	Marked(service, key string) bool
 }
 
-// Names are those of a node. The zero value is for a node whose containers have none.
+// Names are the names of a node. The zero value is for a node whose containers have none.
 type Names struct {
 	// Files are what the names are written to; nil for none.
 	Files Files
@@ -73,7 +73,7 @@ func (n *Names) joins(service string) bool {
 	return false
 }
 
-// addressFor returns a free address for a container; that which it has if it exists. A
+// addressFor returns a free address for a container; the one that it has if it exists. A
 // random one makes it unlikely that a client that still has the address of a container
 // which is gone finds another one there.
 func (n *Names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerSummary) (netip.Addr, error) {
@@ -116,14 +116,14 @@ func (n *Names) learn(c runtime.ContainerInfo) {
 	}
 }
 
-// Forget lets all addresses be learned anew: a start may have changed one.
+// Forget lets all addresses be learned again: a start may have changed one.
 func (n *Names) Forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.actual = nil
 }
 
-// addressOf returns the address of a container on the network of its service: that which
+// addressOf returns the address of a container on the network of its service: the one that
 // it was given, unless the engine could not give it that when it started.
 func (n *Names) addressOf(c runtime.ContainerSummary) netip.Addr {
 	if actual := n.actual[c.ID]; actual.IsValid() && c.State == runtime.Running {

@@ -14,8 +14,8 @@ import (
 // resolver reads /etc/hosts again after five seconds; that of C reads it each time.
 const restTime = 5500 * time.Millisecond
 
-// Rest waits until no client of a name has the address of a container that goes any more,
-// where another component may have asked for it.
+// Rest waits until no client of a name still has the address of a container that goes, if
+// another component may have asked for it.
 func (n *Names) Rest(ctx context.Context, r *attempt.Reporter, engine runtime.Runtime, service string, going []fleet.Ref) error {
 	if n.Files == nil {
 		return nil

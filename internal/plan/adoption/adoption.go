@@ -47,7 +47,7 @@ type Adoption struct {
 	// Left are containers that have a name of the service's and are not adopted, and
 	// why.
 	Left []string `json:"left"`
-	// Problems are why nothing may be adopted: what would fail a deploy, and only the
+	// Problems are why nothing may be adopted: what would fail a deploy, and what only the
 	// operator can decide.
 	Problems []string `json:"problems"`
 	// Names are the container names that were searched for, on these Nodes.
@@ -171,7 +171,7 @@ func (a *adopter) alternatives(component string) string {
 func (a *adopter) take(c servicedef.Component, container located) servicedef.Component {
 	digest := container.Digest
 	if _, given, byDigest := strings.Cut(container.Image, "@"); byDigest {
-		digest = given // the image registry's, where an engine may know another
+		digest = given // the image registry's, while an engine may have another
 	}
 	// A container that runs by digest may have the very image that the definition
 	// names.
@@ -204,7 +204,7 @@ func (a *adopter) define(components []servicedef.Component) {
 	a.result.Definition.Active = true // it runs
 }
 
-// sortedNodes returns the names of nodes, sorted; an empty list where there is none.
+// sortedNodes returns the names of nodes, sorted; an empty list if there is none.
 func sortedNodes(nodes map[string][]fleet.Container) []string {
 	names := slices.AppendSeq([]string{}, maps.Keys(nodes))
 	slices.Sort(names)

@@ -68,7 +68,7 @@ func staticPorts(texts []string, published []servicedef.Port) (kept []string, le
 
 // routed finds the port that is a route's: the one to the port that its image
 // listens on. A container that listens on $PORT has the same port on both sides,
-// which is recognised only where no other port has that too.
+// which is recognised only if no other port has that too.
 func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
 	matches := func(p servicedef.Port) bool {
 		if r.ContainerPort == 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// MayPurge fails with a Conflict where a container of a service is, or may be left,
-// on a node, and where a deployment of it has not ended.
+// MayPurge fails with a Conflict if a container of a service is, or may be left, on a
+// node, or if a deployment of it has not ended.
 func MayPurge(left fleet.Remains) error {
 	service := left.Release.Service
 	if members := left.Release.Members(); len(members) > 0 {

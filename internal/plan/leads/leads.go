@@ -29,8 +29,8 @@ type Lead struct {
 }
 
 // Of returns where the names of a service's components lead on a node: to the released
-// containers that run. Where none of a component does, they lead to its successor, once
-// that is healthy; without one, to a predecessor that still runs; and else to a container
+// containers that run. If none of a component runs, they lead to its successor, once that
+// is healthy; without one, to a predecessor that still runs; and otherwise to a container
 // that does not run, so that a client finds it down rather than unknown.
 func Of(service string, containers []Container) []Lead {
 	best := map[string]int{}

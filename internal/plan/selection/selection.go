@@ -36,8 +36,8 @@ func Members(release fleet.Release, component string) ([]fleet.Member, []string,
 	return selected, names, nil
 }
 
-// Require fails where a service has no release with containers, or
-// where its release lacks one of the components.
+// Require fails if a service has no release with containers, or if its release lacks one
+// of the components.
 func Require(release fleet.Release, doing string, components []string) error {
 	service := release.Service
 	switch {
@@ -72,7 +72,7 @@ func Require(release fleet.Release, doing string, components []string) error {
 }
 
 // withPrograms is the fault of a component that a release does not have, with the names of
-// its steps and jobs beside those of its components.
+// its steps and jobs as well as of its components.
 func withPrograms(release fleet.Release, message string) string {
 	if jobs := release.JobNames(); len(jobs) > 0 {
 		message += "; its jobs are " + strings.Join(jobs, ", ")

@@ -41,7 +41,7 @@ func newest(s servicedef.Service, release fleet.Release, names []string) service
 }
 
 // Rotated returns the release's definition with the newest version of one secret,
-// and the names of the components that have it: none where that changes nothing.
+// and the names of the components that have it: none if that changes nothing.
 func Rotated(release fleet.Release, secret string) (definition servicedef.Service, components []string) {
 	definition = release.Definition.WithSecrets(func(user string, has servicedef.SecretVersions, names []string) servicedef.SecretVersions {
 		versions := servicedef.SecretVersions{}
