@@ -7,7 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// Sign is an action as a diff marks it.
+// Sign returns the mark of an action in a diff.
 func Sign(action plan.Action) string {
 	switch action {
 	case plan.Create:
