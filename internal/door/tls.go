@@ -40,7 +40,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// renew makes a certificate for the next connection.
+// renew drops the certificate: the next connection gets a new one.
 func (c *certificates) renew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,8 +46,8 @@ type Hub struct {
 const (
 	// A person has a stream for each component that each of its commands follows.
 	defaultPerPeer, defaultAll = 1024, 8192
-	// perServer is how many sessions of one node or edge are kept: it makes a new one where
-	// it does not know yet that the old one is broken.
+	// perServer is how many sessions of one node or edge are kept: a node makes a new one
+	// when it finds the old one broken, which may be before the gateway does.
 	perServer = 4
 	// auditPatience bounds the record of a stream.
 	auditPatience = 10 * time.Second

@@ -30,7 +30,8 @@ type deployOptions struct {
 	sourceOptions
 }
 
-// check returns an error if the services to deploy are not given, or given twice.
+// check returns an error if no services are given, or if they are given both by name and
+// by --all.
 func (o deployOptions) check(targets []string) error {
 	switch {
 	case o.all && len(targets) > 0:
