@@ -13,8 +13,8 @@ type Build struct {
 	Images map[string]ImageBuild `toml:"images" json:"images,omitempty"`
 }
 
-// ImageBuild is how one image is built. In TOML and in JSON one that has a
-// Containerfile alone is a string.
+// ImageBuild is how one image is built. A build that has only a Containerfile is a string in
+// TOML and in JSON.
 type ImageBuild struct {
 	// Containerfile is relative to Context; "" means Containerfile there, or Dockerfile.
 	Containerfile string `toml:"containerfile" json:"containerfile,omitempty"`
@@ -47,7 +47,7 @@ type ImageBuild struct {
 	NoCache bool `toml:"no_cache" json:"no_cache,omitempty"`
 }
 
-// BuildSecret is where the builder reads a secret of a build. One of the three is set.
+// BuildSecret is where the builder reads a secret of a build. One of its fields is set.
 type BuildSecret struct {
 	// Secret is the name of one of the service's own secrets, which is sealed to the builder.
 	Secret string `toml:"secret" json:"secret,omitempty"`
@@ -69,8 +69,8 @@ func ContextImage(value string) (image string, ok bool) {
 // plainBuild has the fields of an ImageBuild, without its methods.
 type plainBuild ImageBuild
 
-// MarshalJSON encodes a Containerfile alone as a string, so that a definition with one has
-// the hash that it had when a build had nothing else.
+// MarshalJSON encodes a build with only a Containerfile as a string, so that its definition
+// has the hash that it had when a build had nothing else.
 func (b ImageBuild) MarshalJSON() ([]byte, error) {
 	if file, ok := b.simple(); ok {
 		return json.Marshal(file)

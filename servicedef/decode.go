@@ -99,7 +99,7 @@ func (r *report) refuseNUL(key, text string) {
 	}
 }
 
-// elsewhere says where something is that is sought at the top of a definition.
+// elsewhere maps keys that do not belong at the top of a definition to where they belong.
 var elsewhere = map[string]string{
 	"jobs":     "a job is one of the components, with a schedule",
 	"job":      "a job is one of the components, with a schedule",
@@ -132,7 +132,7 @@ func (r *report) decodeStruct(key string, table map[string]any, into reflect.Val
 	}
 }
 
-// ofOthers is the end of the message on an unknown key that other tools have.
+// ofOthers returns the end of the message about an unknown key that other tools have.
 func ofOthers(name string, table reflect.Type) string {
 	of := table == reflect.TypeFor[Component]() || name == "replicas" && table == reflect.TypeFor[Service]()
 	if text := composekeys.Instead(name); of && text != "" {
@@ -141,8 +141,8 @@ func ofOthers(name string, table reflect.Type) string {
 	return ""
 }
 
-// fieldsOf returns the fields of a struct that are keys of TOML, with those of the structs
-// that are embedded in it.
+// fieldsOf returns the fields of a struct that are keys of TOML, including those of
+// embedded structs.
 func fieldsOf(table reflect.Type) []reflect.StructField {
 	var fields []reflect.StructField
 	for _, field := range reflect.VisibleFields(table) {

@@ -2,9 +2,9 @@ package servicedef
 
 import "strings"
 
-// Demands returns the component with what not every engine can apply, and the networks
-// that must exist, to ask a node's engine, and whether there is anything. Contents of files and values that may be secret
-// are left out.
+// Demands returns the component with only the settings that not every engine can apply
+// and the networks that must exist, to ask a node's engine about them, and whether
+// there are any. Contents of files and values that may be secret are left out.
 func (c Component) Demands() (wanted Component, some bool) {
 	from := c.Container
 	wanted = Component{Name: c.Name, Memory: c.Memory, CPUs: c.CPUs, Container: Container{

@@ -25,8 +25,8 @@ func (r *report) dependencies(s *Service) {
 	r.cycles(s)
 }
 
-// runsBefore reports whether a name is that of a step that runs before the start, which
-// is done before any component starts that it does not depend on.
+// runsBefore reports whether a name is that of a step that runs before the start: the
+// step ends before any component starts that it does not depend on.
 func (s *Service) runsBefore(name string) bool {
 	step, found := s.Step(name)
 	return found && step.When == StepBefore

@@ -14,7 +14,7 @@ import (
 const (
 	// longestPath is far beyond what applications use, and short enough for any client.
 	longestPath = 1024
-	// longestUser is that of a user of basic_auth, in bytes.
+	// longestUser is the length of the longest name of a user of basic_auth, in bytes.
 	longestUser = 255
 	// A bcrypt hash of less than minCost is guessed too fast; one of more than maxCost
 	// takes an edge longer than a second for each request.
@@ -22,7 +22,8 @@ const (
 )
 
 var (
-	// pathCharacters are those that a path has without percent-encoding, in RFC 3986.
+	// pathCharacters are the characters that a path has without percent-encoding, in
+	// RFC 3986.
 	pathCharacters = pattern(`^[A-Za-z0-9._~!$&'()*+,;=:@/-]*$`)
 	bcryptHash     = pattern(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
 )
@@ -93,7 +94,7 @@ func (r *report) appliesToPort(key string, route Route) {
 // keysOfL7 are the keys that an l4 route cannot have.
 var keysOfL7 = []string{"basic_auth", "compress", "h2c", "path", "redirect_from", "strip", "tls"}
 
-// edgeKeys maps each key that only edges need, but for the hostname, to whether the
+// edgeKeys maps each key that only edges need, except the hostname, to whether the
 // route has it.
 func (r Route) edgeKeys() map[string]bool {
 	return map[string]bool{

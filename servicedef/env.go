@@ -53,8 +53,8 @@ func (r *report) env(key string, c Component, env map[string]string) {
 	}
 }
 
-// sharedEnv checks the variables of the service, which the components do not repeat in
-// their own place.
+// sharedEnv checks the variables of the service, whose problems are not repeated for
+// each component.
 func (r *report) sharedEnv(s *Service) {
 	r.env("env", Component{}, s.Env)
 	for _, c := range s.Components {

@@ -10,7 +10,8 @@ import (
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
-// maxEnvironments bounds a definition, of which each environment is a service.
+// maxEnvironments bounds the environments of a definition, each of which is a
+// service.
 const maxEnvironments = 20
 
 // InEnvironment returns the name of a service in an environment; "" is none.
@@ -21,8 +22,8 @@ func InEnvironment(service, environment string) string {
 	return overlay.Environment{Name: environment}.Service(service)
 }
 
-// environments returns the services of a definition's environments, of which base is
-// decoded already, and adds their problems to those of base.
+// environments returns the services of the environments of a definition, whose own
+// service, base, is decoded already, and adds their problems to those of base.
 func (r *report) environments(base *Service, table map[string]any, found []overlay.Environment) []*Service {
 	if len(found) > maxEnvironments {
 		r.add(overlay.Key, "has %d environments; the limit is %d", len(found), maxEnvironments)

@@ -11,7 +11,8 @@ import (
 )
 
 // File is a file that mcp makes and mounts read-only in a container. Exactly one of
-// Source, Content and Base64 is given; ReadSources replaces Source by what the file has.
+// Source, Content and Base64 is given; ReadSources replaces Source with the content of
+// that file.
 type File struct {
 	// Target is the file's absolute path in the container.
 	Target string `toml:"target" json:"target"`
@@ -37,7 +38,7 @@ func (f File) digest() string {
 	}
 	data, err := f.Data()
 	if err != nil {
-		data = []byte(f.Base64) // no definition that is valid has such content
+		data = []byte(f.Base64) // no valid definition has such content
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
@@ -51,7 +52,7 @@ func (f File) Data() ([]byte, error) {
 	return []byte(f.Content), nil
 }
 
-// setData replaces what the definition says of the content by the content itself.
+// setData replaces what the definition says of the content with the content itself.
 func (f *File) setData(data []byte) {
 	f.Source, f.Content, f.Base64 = "", "", ""
 	if utf8.Valid(data) && !strings.ContainsRune(string(data), 0) {

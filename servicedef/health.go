@@ -50,7 +50,7 @@ func (r *report) hostHeader(key string, h Health) {
 // headerName matches the name of a header of HTTP, a token of RFC 9110, 5.6.2.
 var headerName = pattern("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
-// healthAnswer checks what requests of HTTP send beside the path, and what they expect.
+// healthAnswer checks what HTTP requests send besides the path, and what they expect.
 func (r *report) healthAnswer(key string, h Health) {
 	if h.HTTP == "" && len(h.Headers) > 0 {
 		r.add(joinKey(key, "headers"), "is for a health check over http")
@@ -120,7 +120,7 @@ func (r *report) health(key string, c Component) {
 	}
 }
 
-// probePort checks that a health check has what it is to connect to.
+// probePort checks that what a health check connects to exists.
 func (r *report) probePort(key string, c Component) {
 	h := c.Health
 	if h.HTTP == "" && !h.TCP {

@@ -29,8 +29,8 @@ func (h Hostnames) plain() string {
 	return ""
 }
 
-// MarshalJSON encodes one name as a string, so that a definition with one has the hash
-// that it had when a route could have no more.
+// MarshalJSON encodes one name as a string, so that a definition with one name has the
+// hash that it had when a route could have no more.
 func (h Hostnames) MarshalJSON() ([]byte, error) {
 	if len(h) == 1 {
 		return json.Marshal(h[0])

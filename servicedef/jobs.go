@@ -10,15 +10,15 @@ import (
 	"github.com/metacircular/mcp/servicedef/cron"
 )
 
-// Manual is the schedule of a job that runs only when it is asked for.
+// Manual is the schedule of a job that runs only on request.
 const Manual = "manual"
 
 // IsJob reports whether the component runs by a schedule and ends by itself.
 func (c Component) IsJob() bool { return c.Schedule != "" }
 
 // RunsOnce reports whether the component may end by itself: its container has done its
-// work when it has ended with exit code 0, because podman does not start it again then. A
-// component with a route, a port or a check of health is to stay.
+// work when it ends with exit code 0, because podman does not start it again then. A
+// component with a route, a port or a health check must keep running.
 func (c Component) RunsOnce() bool {
 	stays := len(c.Routes)+len(c.Ports) > 0 || len(c.Health.Cmd) > 0
 	return !c.IsJob() && !stays && (c.Restart == "no" || strings.HasPrefix(c.Restart, "on-failure"))
@@ -29,7 +29,7 @@ func (s Service) Jobs() []Component {
 	return slices.DeleteFunc(slices.Clone(s.Components), func(c Component) bool { return !c.IsJob() })
 }
 
-// Lasting returns the components that are no jobs, in the file's order.
+// Lasting returns the components that are not jobs, in the file's order.
 func (s Service) Lasting() []Component {
 	return slices.DeleteFunc(slices.Clone(s.Components), Component.IsJob)
 }

@@ -2,11 +2,11 @@ package servicedef
 
 import "github.com/metacircular/mcp/servicedef/keypath"
 
-// KeySteps is the key of the steps of a service, which a node must know.
+// KeySteps is the key of the steps of a service, which a node must support.
 const KeySteps = "steps"
 
 // KeySealed stands among the keys of a component for versions of secrets, which a node
-// must know.
+// must support.
 const KeySealed = "secrets of the service"
 
 // joinKey returns the key of a field of a table. A name that is not a bare key

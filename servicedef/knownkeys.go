@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Keys returns the keys of the component's table that have another value than their
-// default, sorted: "read_only", "health.http". A key of an array of tables stands for
-// those of all its tables: "routes.port". Keys that concern edges alone are left out, and
-// versions of secrets are KeySealed.
+// Keys returns the keys of the component's table whose values differ from their defaults,
+// sorted: "read_only", "health.http". A key of an array of tables stands for those of all
+// its tables: "routes.port". Keys that concern edges alone are left out, and versions of
+// secrets are KeySealed.
 func (c Component) Keys() []string {
 	defaults := Component{Node: c.Node}
 	defaults.setDefaults(c.Node, nil)
@@ -39,7 +39,7 @@ func (c Component) ForNode() Component {
 	return c
 }
 
-// UnknownKeys returns those of keys that no component of this version of mcp has.
+// UnknownKeys returns the keys that no component of this version of mcp has.
 func UnknownKeys(keys []string) (unknown []string) {
 	known := map[string]bool{KeySteps: true, KeySealed: true}
 	all := reflect.ValueOf(Component{
@@ -55,7 +55,7 @@ func UnknownKeys(keys []string) (unknown []string) {
 }
 
 // walkKeys calls visit for each key of a table, and for those of the tables in it;
-// changed is whether its value differs from that of defaults.
+// changed reports whether its value differs from that in defaults.
 func walkKeys(table, defaults reflect.Value, prefix string, visit func(key string, changed bool)) {
 	for _, field := range fieldsOf(table.Type()) {
 		key := prefix + field.Tag.Get("toml")

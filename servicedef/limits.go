@@ -14,10 +14,11 @@ const (
 	maxCPUs = 8192
 )
 
-// minMemory is the least, in bytes, in which a container starts. It is Docker's.
+// minMemory is the least memory, in bytes, in which a container starts. It is
+// Docker's minimum.
 const minMemory = 6 << 20
 
-// DefaultLogSize is the bound of a log, in bytes, where a definition sets none.
+// DefaultLogSize is the bound of a log, in bytes, if a definition sets none.
 const DefaultLogSize = 50 << 20
 
 // minLogSize leaves room for the last lines that errors show.

@@ -15,8 +15,8 @@ func Load(path string) (*Service, error) {
 }
 
 // LoadAll reads one definition, and returns its service and those of its environments,
-// as ParseAll does. With an error it returns what could be decoded, which is one service at
-// least.
+// as ParseAll does. With an error it returns what could be decoded, which is at least one
+// service.
 func LoadAll(path string) ([]*Service, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

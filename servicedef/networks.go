@@ -9,7 +9,7 @@ import (
 )
 
 // networkBridge is the value of Component.Network that stands for the network of the
-// service alone, as the absence of one does.
+// service alone, as no value does.
 const networkBridge = "bridge"
 
 // servicePrefix begins the names of the networks that mcp makes.
@@ -69,8 +69,8 @@ func (r *report) joined(key string, c Component) {
 	}
 }
 
-// names checks that no component is asked for by a name that leads nowhere: names lead to
-// components of the same node.
+// names checks that no variable or argument names a component by a name that does not
+// resolve: names resolve to components of the same node.
 func (r *report) names(s *Service) {
 	owner := map[string]Component{}
 	for _, c := range s.Components {

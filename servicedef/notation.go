@@ -147,7 +147,7 @@ func (n *Networks) decodeTOML(r *report, key string, value any) {
 
 func (n *NetworkRef) wanted() string { return "a string" }
 
-// decodeTOML is for a network of an array, which has no aliases.
+// decodeTOML decodes a network in an array, which has no aliases.
 func (n *NetworkRef) decodeTOML(r *report, key string, value any) {
 	name, ok := value.(string)
 	if !ok {

@@ -26,9 +26,9 @@ func Parse(data []byte, file string) (*Service, error) {
 	return services[0], nil
 }
 
-// ParseAll is Parse, and also returns the service that each environment of the
-// definition makes, after that of the definition itself and sorted by name. Only the
-// definition and the command line know of environments: the service shop is
+// ParseAll is Parse, and also returns the service of each environment of the
+// definition, after that of the definition itself and sorted by name. Environments
+// exist only in the definition and on the command line: the service shop is
 // shop-staging in the environment staging.
 func ParseAll(data []byte, file string) ([]*Service, error) {
 	services, err := parse(data, file)
@@ -39,7 +39,7 @@ func ParseAll(data []byte, file string) ([]*Service, error) {
 }
 
 // parse is ParseAll, but also returns what it could decode of an invalid definition,
-// which is one service at least.
+// which is at least one service.
 func parse(data []byte, file string) ([]*Service, error) {
 	r := &report{file: file, unusable: map[string]bool{}}
 	none := []*Service{{File: file, Active: true}}

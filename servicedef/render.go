@@ -109,7 +109,7 @@ func renderValue(v reflect.Value) string {
 	return fmt.Sprint(v.Interface()) // a bool, or a whole number
 }
 
-// render formats the networks as TOML: as an array where none has aliases.
+// render formats the networks as TOML: as an array if none has aliases.
 func (n Networks) render() string {
 	plain := !slices.ContainsFunc(n, func(network NetworkRef) bool { return len(network.Aliases) > 0 })
 	var names, tables []string

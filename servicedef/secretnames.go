@@ -29,9 +29,9 @@ func (c Component) ComposedNames() []string {
 }
 
 // SecretName returns the name of the service's own secret that a component or a step names
-// as reference, and whether it has one: has reports whether there is a secret of that name.
-// In an environment, what the definition calls db may be db or db-staging in the service of
-// the environment, as a component inherits it.
+// as reference, and whether there is one: has reports whether there is a secret of that
+// name. In an environment, what the definition calls db may be db or db-staging in the
+// service of the environment, as a component inherits it.
 func (s Service) SecretName(reference string, has func(name string) bool) (name string, ok bool) {
 	for _, name := range s.SecretCandidates(reference) {
 		if has(name) {
@@ -41,8 +41,8 @@ func (s Service) SecretName(reference string, has func(name string) bool) (name 
 	return "", false
 }
 
-// SecretCandidates returns the names that the service's own secret can have that the
-// definition names as reference, the first one first: see SecretName.
+// SecretCandidates returns the names that the service's own secret can have if the
+// definition names it as reference, in the order in which SecretName tries them.
 func (s Service) SecretCandidates(reference string) []string {
 	names := []string{reference}
 	if s.Environment == "" {

@@ -9,7 +9,7 @@ import (
 
 // Settings returns the settings of the container that differ from the default, by key:
 // "read_only", and with the name for what has names: "labels.team", "files./etc/app.conf".
-// A file's value is a hash of its content, with its mode and owner where it has any.
+// A file's value is a hash of its content, with its mode and owner if it sets them.
 func (c Container) Settings() map[string]string {
 	settings := map[string]string{}
 	value := reflect.ValueOf(c)
@@ -59,7 +59,7 @@ func ownerText(uid, gid int, mode string) string {
 	return text
 }
 
-// String describes the secret: its name, and what the definition sets beside.
+// String describes the secret: its name, and what else the definition sets.
 func (s Secret) String() string {
 	text := cmp.Or(s.Source, `""`)
 	if s.Target != "" {

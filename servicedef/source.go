@@ -32,8 +32,8 @@ func (s Source) Short() string {
 }
 
 // SourceHash returns the hash of all that enters a build: the build's settings and the
-// objects, the ids by which git knows the sources: "" for that of the context, "file" for
-// that of a Containerfile outside it, and "context NAME" for those of other contexts.
+// objects, the ids of the sources in git: "" for that of the context, "file" for that of
+// a Containerfile outside it, and "context NAME" for those of other contexts.
 func (b ImageBuild) SourceHash(objects map[string]string) string {
 	// Neither what may read a cache nor where a secret comes from changes the image.
 	settings := b
@@ -76,7 +76,7 @@ type BuildSources struct {
 	Created time.Time
 	Origin  string
 	// Only reports whether a path in the build's context is part of the sources, and
-	// Contexts does for its other directories, by name.
+	// Contexts does so for its other directories, by name.
 	Only     func(path string) bool
 	Contexts map[string]func(path string) bool
 }

@@ -28,11 +28,10 @@ func (s *Service) needsSources() bool {
 	return false
 }
 
-// ReadSources returns the definition with the contents of the files that it names of the
-// workspace in the directory root: the variables of env_file in env, where the definition
-// does not set them itself, and in files the content instead of the source. It reads nothing
-// outside the directory Path of the workspace, symbolic links included. The error is an
-// Errors.
+// ReadSources returns the definition with the contents of the files that it names in the
+// workspace root: the variables of env_file in env, unless the definition sets them itself,
+// and in files the content instead of the source. It reads nothing outside the directory
+// Path of the workspace, symbolic links included. The error is an Errors.
 //
 // A deploy of the result does not depend on the workspace, and a rollback to it brings the
 // contents back.
@@ -85,8 +84,8 @@ func (s *Service) ReadSources(root string) (*Service, error) {
 }
 
 // ReadAllSources reads the files of the workspace that a service names, and those that it
-// names in its environments, as Service.ReadSources does. It returns services with an error,
-// too.
+// names in its environments, as Service.ReadSources does. With an error, it returns services
+// unchanged.
 func ReadAllSources(services []*Service, workspace string) ([]*Service, error) {
 	read := slices.Clone(services)
 	for i, s := range services {
@@ -100,7 +99,7 @@ func ReadAllSources(services []*Service, workspace string) ([]*Service, error) {
 }
 
 // addStepEnv adds the shared variables that no route sets to those of the service, from
-// which the steps without a component have theirs.
+// which steps without a component take theirs.
 func (s *Service) addStepEnv(shared map[string]string) {
 	if len(s.Steps) == 0 {
 		return
@@ -119,7 +118,7 @@ func (s *Service) addStepEnv(shared map[string]string) {
 	}
 }
 
-// withoutPorts returns the shared variables but those that mcp sets for the component's
+// withoutPorts returns the shared variables except those that mcp sets for the component's
 // routes: another component may need them.
 func withoutPorts(shared map[string]string, c Component) map[string]string {
 	left := map[string]string{}

@@ -42,7 +42,7 @@ type Step struct {
 type When string
 
 const (
-	// StepBefore is before the new containers start, but for those that the step depends
+	// StepBefore is before the new containers start, except those that the step depends
 	// on.
 	StepBefore When = "before"
 	// StepAfter is once all new containers are healthy and have their names, before the

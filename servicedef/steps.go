@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// StepComponent returns what a step runs, as a component: that of its Component, without
-// what only a container that serves has, and changed by the step's own keys.
+// StepComponent returns what a step runs, as a component: its Component, without what
+// only a container that serves has, and changed by the step's own keys.
 func (s Service) StepComponent(step Step) Component {
 	c, found := s.Component(step.Component)
 	if !found {
@@ -56,8 +56,8 @@ func volumeTarget(volume string) string {
 	return path.Clean(target)
 }
 
-// merged returns a map with the entries of another added, and without those that a third
-// one has instead. It shares nothing with them.
+// merged returns the entries of base and own, without those of base that other has
+// instead. The map shares nothing with them.
 func merged(base, own, other map[string]string) map[string]string {
 	all := make(map[string]string, len(base)+len(own))
 	for key, value := range base {
@@ -72,7 +72,7 @@ func merged(base, own, other map[string]string) map[string]string {
 	return all
 }
 
-// union returns a list with the elements of another added that it lacks.
+// union returns base with those elements of own added that it lacks.
 func union(base, own []string) []string {
 	all := slices.Clone(base)
 	for _, element := range own {

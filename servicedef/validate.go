@@ -15,8 +15,8 @@ func (s Service) Validate() error {
 
 // ValidateNames checks the names of a definition and of its components, which become
 // parts of the names of containers, queues and records, and the nodes. The error is an
-// Errors, without lines. A definition that has been valid still passes where Validate
-// has become stricter since.
+// Errors, without lines. A definition that was once valid still passes if Validate has
+// become stricter since.
 func (s Service) ValidateNames() error {
 	r := &report{file: s.File}
 	r.label("name", s.Name)
@@ -31,8 +31,8 @@ func (s Service) ValidateNames() error {
 	return r.problems.OrNil()
 }
 
-// maxComponents bounds a service, because one workflow history holds the steps
-// of them all.
+// maxComponents bounds the components of a service, because one workflow history holds the
+// steps of them all.
 const maxComponents = 200
 
 // service checks a definition whose defaults are filled in.

@@ -82,8 +82,8 @@ type Statuses []int
 // port.
 type ProbePort string
 
-// Is reports whether p means a route of that name, "" for a port, at which the container
-// listens on a port.
+// Is reports whether p names the given route, or the port on which the container listens
+// for it; route is "" for a port without a route.
 func (p ProbePort) Is(route string, port int) bool {
 	return p == "" || route == string(p) || strconv.Itoa(port) == string(p)
 }

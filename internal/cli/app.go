@@ -22,8 +22,8 @@ import (
 // App has the streams and the environment of a command; a test injects its own.
 type App struct {
 	Stdout, Stderr io.Writer
-	// Stdin has the answers to what a verb asks before it destroys something, where
-	// Interactive reports that an operator can give them; nil for never.
+	// Stdin has the answers to what a verb asks before it destroys something.
+	// Interactive reports whether an operator can give them; nil for never.
 	Stdin       io.Reader
 	Interactive func() bool
 	// Getenv reads the environment.

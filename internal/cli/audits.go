@@ -1,7 +1,7 @@
 package cli
 
-// Audits returns the verbs that change something, each with the verb that mcp audit has
-// of it.
+// Audits returns the verbs that change something, each with the verb that mcp audit
+// shows for it.
 func Audits() map[string]string {
 	audits := map[string]string{}
 	for _, verb := range []string{

@@ -32,9 +32,9 @@ var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "so
 // fileArguments are the arguments that the shell completes, with the endings of files.
 var fileArguments = map[string][]cobra.Completion{"FILE": {"toml"}, "COMPOSE-FILE": {"yaml", "yml"}, "ENV-FILE": {"env"}, "KEY-FILE": {"key"}}
 
-// completers are those of all groups: by the words that the Use line of a command
-// shows, without "[…]" around them and "…" behind, and for flags by "--name". Other
-// words are free text.
+// completers returns the completers of all groups: by the words that the Use line of a
+// command shows, without "[…]" around them and "…" after them, and for flags by
+// "--name". Other words are free text.
 func completers() map[string]session.Completer {
 	all := map[string]session.Completer{}
 	for _, group := range []map[string]session.Completer{
@@ -125,7 +125,7 @@ func (c completing) find(ctx context.Context, find session.Completer, before []s
 }
 
 // askLater runs this process's command line again, in a process that outlives it and
-// asks the live system. Like every completion it is silent, also where it fails.
+// asks the live system. Like every completion it is silent, even if it fails.
 func askLater() {
 	program, err := os.Executable()
 	if err != nil {

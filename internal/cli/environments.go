@@ -48,7 +48,7 @@ func takesService(words []string) bool {
 	return false
 }
 
-// positional are the arguments of a Use line, which begins with the command's name
+// positional returns the arguments of a Use line, which begins with the command's name
 // and may show flags.
 func positional(use string) []string {
 	var words []string

@@ -20,13 +20,13 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 )
 
-// The metadata of an encrypted payload, by the names that Temporal's own examples have.
+// The metadata of an encrypted payload, by the names that Temporal's own examples use.
 // All of it is authenticated with the payload.
 const (
 	metaEncoding = converter.MetadataEncoding
 	metaKey      = "encryption-key-id"
 	metaCipher   = "encryption-cipher"
-	// Encoding is that of an encrypted payload.
+	// Encoding is the encoding of an encrypted payload.
 	Encoding = "binary/encrypted"
 )
 
@@ -66,8 +66,8 @@ type Codec struct {
 
 var _ converter.PayloadCodec = (*Codec)(nil)
 
-// New returns the codec of some keys; nil keys encrypt nothing. Setting says where they
-// are configured, such as "[temporal] encryption_key_file in /etc/mcp/mcp.toml".
+// New returns a codec with the given keys; nil keys encrypt nothing. Setting says where
+// they are configured, such as "[temporal] encryption_key_file in /etc/mcp/mcp.toml".
 func New(keys *keyring.Keys, setting string) *Codec {
 	return &Codec{keys: keys, setting: setting, place: thisProcess}
 }
@@ -188,7 +188,7 @@ func bind(metadata map[string][]byte) []byte {
 	return keyring.Bind(words...)
 }
 
-// pack encodes a payload with its own metadata, and compresses it where that helps.
+// pack encodes a payload with its own metadata, and compresses it if that helps.
 func pack(p *common.Payload) ([]byte, error) {
 	text, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{packedPlain}, p)
 	if err != nil || len(text) < compressFrom {

@@ -62,7 +62,7 @@ func (d decoder) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
 func (d decoder) Encode(payloads []*common.Payload) ([]*common.Payload, error) { return payloads, nil }
 
 // isLocal reports whether a request names this host by a loopback address: a page can
-// make its own name lead here, but not remove it from the request.
+// make its own name resolve to this host, but not remove it from the request.
 func isLocal(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// maxPending is how large the failure of an activity may be that is tried again. Of a
-// larger one Temporal (limit.mutableStateActivityFailureSize.error, 4 KiB) keeps only
-// texts that are in the clear: of an encrypted one nothing would be left.
+// maxPending is how large the failure of an activity that is tried again may be. Of a
+// larger failure, Temporal (limit.mutableStateActivityFailureSize.error, 4 KiB) keeps
+// only texts that are in the clear: of an encrypted one nothing would be left.
 const maxPending = 4<<10 - 256
 
 // fits reports whether Temporal keeps what is encrypted in a request.

@@ -28,8 +28,8 @@ func (c *Codec) AtGateway(most int) *Codec {
 	return &Codec{keys: c.keys, setting: c.setting + ", on the host of the gateway", place: theGateway, most: most}
 }
 
-// Behind returns the codec of a client of a gateway: that has the keys, and the client's
-// payloads are in the clear.
+// Behind returns the codec of a client of a gateway: the gateway has the keys, and the
+// client's payloads are in the clear.
 func Behind() *Codec { return &Codec{place: thisProcess, behind: true} }
 
 // Conn returns a connection to Temporal that encrypts each request, and decrypts each
@@ -48,8 +48,8 @@ func (c conn) Invoke(ctx context.Context, method string, in, out any, o ...grpc.
 	})
 }
 
-// Open decrypts, in place, what a client of a gateway has encrypted by itself, with keys
-// that it does not need. What this process could not decrypt later is an error.
+// Open decrypts, in place, what a client of a gateway has encrypted itself, with keys that
+// it does not need. What this process could not decrypt later is an error.
 func (c *Codec) Open(ctx context.Context, request proto.Message) error {
 	within := c.budget()
 	err := visitPayloads(ctx, request, func(payloads []*common.Payload) ([]*common.Payload, error) {

@@ -19,8 +19,8 @@ import (
 )
 
 // Install makes a client, and the workers that use it, encrypt all that they give to
-// Temporal. It works on the calls rather than in a data converter, because only there
-// nothing is left out: memos, headers, the arguments of schedules, summaries, heartbeats,
+// Temporal. It works on the calls rather than in a data converter, because only there is
+// nothing left out: memos, headers, the arguments of schedules, summaries, heartbeats,
 // and histories that the command line reads.
 func (c *Codec) Install(o *client.Options) {
 	o.ConnectionOptions.DialOptions = append(slices.Clone(o.ConnectionOptions.DialOptions), grpc.WithChainUnaryInterceptor(c.intercept))
@@ -95,8 +95,8 @@ func (c *Codec) answering(request proto.Message) (keyring.Key, bool) {
 	return c.current()
 }
 
-// incoming decrypts a reply. Where it cannot, a task is refused, and a list or a
-// description keeps what is not readable; any other reply is an error.
+// incoming decrypts a reply. If it cannot, a task is refused, and a list or a description
+// keeps what is not readable; any other reply is an error.
 func (c *Codec) incoming(ctx context.Context, request, reply proto.Message, answer call) error {
 	if err := readRaw(reply); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (c *Codec) incomingError(ctx context.Context, err error) error {
 	return status.ErrorProto(answer)
 }
 
-// visitPayloads replaces every payload of a message but search attributes, which
+// visitPayloads replaces every payload of a message except search attributes, which
 // Temporal indexes.
 func visitPayloads(ctx context.Context, message proto.Message, replace func([]*common.Payload) ([]*common.Payload, error)) error {
 	return proxy.VisitPayloads(ctx, message, proxy.VisitPayloadsOptions{
@@ -163,7 +163,7 @@ func visitPayloads(ctx context.Context, message proto.Message, replace func([]*c
 }
 
 // sealFailures moves messages and stack traces of failures into payloads, as the SDK's
-// failure converter does that encodes common attributes.
+// failure converter does when it encodes common attributes.
 func sealFailures(ctx context.Context, message proto.Message) error {
 	if r, ok := message.(*workflowservice.RespondQueryTaskCompletedRequest); ok && r.GetErrorMessage() != "" {
 		r.ErrorMessage = hidden

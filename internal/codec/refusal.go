@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 )
 
-// noKeys is the fault of a payload that a process without keys was given.
+// noKeys returns the fault of a payload that a process without keys was given.
 func (c *Codec) noKeys(id string) *fault.Error {
 	if c.behind {
 		return fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, and the gateway has not decrypted it", clip(id)).
@@ -19,7 +19,7 @@ func (c *Codec) noKeys(id string) *fault.Error {
 		WithHint("copy the file of keys from another host of the fleet and name it: %s", c.setting)
 }
 
-// noKey is the fault of a key that a file lacks.
+// noKey returns the fault of a key that a file lacks.
 func (c *Codec) noKey(id string) *fault.Error {
 	of := ""
 	if c.place != thisProcess {
@@ -32,13 +32,13 @@ func (c *Codec) noKey(id string) *fault.Error {
 	return f.WithHint("copy the file of keys from another host of the fleet; %s names it", c.setting)
 }
 
-// wrongKey is the fault of a payload that a key of its name does not open.
+// wrongKey returns the fault of a payload that a key of its name does not open.
 func wrongKey(id string, keys *keyring.Keys, cause error) *fault.Error {
 	return fault.Wrap(fault.Unauthorized, cause, "what Temporal has cannot be decrypted with key %s of %s", clip(id), keys.Path()).
 		WithHint("compare the file with that of another host of the fleet: mcp key list shows its keys without their secrets")
 }
 
-// list are the names of the keys of a file.
+// list returns the names of the keys of a file.
 func list(keys *keyring.Keys) string {
 	ids := keys.Ring().IDs()
 	if len(ids) == 1 {
@@ -55,7 +55,7 @@ func (c *Codec) refuse(f *fault.Error) error {
 	return refusal.New(f)
 }
 
-// unreadFor is for how long a payload that could not be read makes a process not ready.
+// unreadFor is how long a payload that could not be read makes a process not ready.
 const unreadFor = 5 * time.Minute
 
 // Check fails while the file of keys cannot be read, and for some minutes after

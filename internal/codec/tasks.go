@@ -83,8 +83,8 @@ func (c *Codec) answer(ctx context.Context, by worker, task proto.Message, cause
 }
 
 // answerWorkflow refuses a workflow's task. A workflow that a client has started and that
-// has done nothing yet fails: its client waits, and gets to know why. Any other one is
-// left to a control worker that can read it; Temporal offers it again, ever less often.
+// has done nothing yet fails: its client waits, and is told why. Any other one is left to
+// a control worker that can read it; Temporal offers it again, ever less often.
 func (c *Codec) answerWorkflow(ctx context.Context, by worker, t *workflowservice.PollWorkflowTaskQueueResponse, refusal *failure.Failure, answer call) {
 	switch {
 	case t.GetQuery() != nil:
@@ -125,13 +125,14 @@ func started(events []*history.HistoryEvent) *history.WorkflowExecutionStartedEv
 	return events[0].GetWorkflowExecutionStartedEventAttributes()
 }
 
-// source is that of the failures with which tasks are refused.
+// source is the source of the failures with which tasks are refused.
 const source = "mcp: encryption"
 
 // IsRefusal reports whether a failure is that of a task which a worker cannot decrypt.
 func IsRefusal(f *failure.Failure) bool { return f.GetSource() == source }
 
-// failureOf is the failure that refuses a task. It travels as a fault does, in the clear.
+// failureOf returns the failure that refuses a task. It travels as a fault does, in the
+// clear.
 func (c *Codec) failureOf(identity string, f *fault.Error) *failure.Failure {
 	named := *f
 	named.Message = "the worker " + identity + " cannot do this: " + f.Message

@@ -51,7 +51,7 @@ type Build struct {
 	// combines the names of this host and of the workspace, because two
 	// checkouts on one host are two builders.
 	Builder string `toml:"builder"`
-	// Socket is that of the podman that builds.
+	// Socket is the socket of the podman that builds.
 	Socket string `toml:"socket"`
 	// Logs is the directory of complete build logs.
 	Logs string `toml:"logs"`
@@ -69,8 +69,8 @@ type ImageRegistry struct {
 	// AuthFile holds credentials, in docker's or podman's format; "" means the
 	// default files of those two.
 	AuthFile string `toml:"auth_file"`
-	// RequireSignature maps image registries, or parts of them, to the files of the
-	// public keys of which one must have signed each image that a node runs.
+	// RequireSignature maps image registries, or parts of them, to the files of the public
+	// keys, one of which must have signed each image that a node runs.
 	RequireSignature map[string][]string `toml:"require_signature"`
 }
 
@@ -93,9 +93,8 @@ type Temporal struct {
 	Insecure bool `toml:"insecure"`
 	// UI is the URL of Temporal's UI, for mcp open; "" if there is none.
 	UI string `toml:"ui"`
-	// EncryptionKeyFile has the keys with which everything is encrypted that is given to
-	// Temporal and, of a control worker, what the registry keeps of definitions; "" means
-	// that nothing is.
+	// EncryptionKeyFile has the keys that encrypt everything that is given to Temporal and,
+	// for a control worker, what the registry keeps of definitions; "" encrypts nothing.
 	EncryptionKeyFile string `toml:"encryption_key_file"`
 	// CodecListen is the loopback address at which a control worker or a gateway decrypts
 	// for Temporal's UI; "" or "off" means none.
@@ -114,7 +113,7 @@ type Postgres struct {
 	Insecure bool `toml:"insecure"`
 }
 
-// Audit configures how long it is kept. Only mcp migrate reads it.
+// Audit configures how long the audit is kept. Only mcp migrate reads it.
 type Audit struct {
 	// Keep is how long an action stays.
 	Keep servicedef.Duration `toml:"keep"`

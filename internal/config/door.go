@@ -23,8 +23,8 @@ import (
 
 // Door configures how this machine reaches Temporal through gateways.
 type Door struct {
-	// Addresses are those of the gateways, each host:port; empty for a Temporal that is
-	// reached without.
+	// Addresses are those of the gateways, each host:port; empty if Temporal is reached
+	// without one.
 	Addresses []string `toml:"addresses"`
 	// Identity is the directory of this machine's identity.
 	Identity string `toml:"identity"`
@@ -33,10 +33,10 @@ type Door struct {
 // Enabled reports whether Temporal is reached through gateways.
 func (d Door) Enabled() bool { return len(d.Addresses) > 0 }
 
-// Directory is that of the identity.
+// Directory returns the directory of the identity.
 func (d Door) Directory() identity.Directory { return identity.Directory(d.Identity) }
 
-// Check fails where there are gateways and the identity cannot be used.
+// Check returns an error if there are gateways and the identity cannot be used.
 func (d Door) Check() error {
 	if !d.Enabled() {
 		return nil
@@ -51,7 +51,7 @@ func ThroughDoor(options client.Options) bool {
 	return secure != nil && secure.ServerName == identity.ServerName
 }
 
-// TLS is the configuration of connections to the gateways, of the given protocols.
+// TLS returns the configuration of connections to the gateways, of the given protocols.
 func (d Door) TLS(protocols ...string) *tls.Config { return d.Directory().ClientTLS(protocols...) }
 
 // Gateway configures mcp gateway.
@@ -70,9 +70,9 @@ type Gateway struct {
 	Metrics string `toml:"metrics"`
 }
 
-// Doors are the addresses at which clients reach the gateways: those of Addresses or,
-// where there are none, the one on which the gateway listens. They are nil where it
-// listens on all addresses of its host, because what that is called elsewhere is not known.
+// Doors returns the addresses at which clients reach the gateways: those of Addresses or,
+// if there are none, the one on which the gateway listens. They are nil if it listens on
+// all addresses of its host, because the name of that host elsewhere is not known.
 func (g Gateway) Doors() []string {
 	host, port, err := net.SplitHostPort(g.Listen)
 	if len(g.Addresses) > 0 || err != nil || port == "0" {
@@ -91,11 +91,11 @@ const (
 	DefaultGatewayMetrics = "127.0.0.1:9467"
 )
 
-// doorScheme is that of the address of several gateways.
+// doorScheme is the scheme of the address of several gateways.
 const doorScheme = "doors"
 
-// throughDoor are the options of a connection through gateways, which takes another one
-// where one is away.
+// throughDoor returns the options of a connection through gateways, which uses another
+// gateway if one is away.
 func (c *Config) throughDoor(doors []string, namespace string) client.Options {
 	options := Tuned(client.Options{HostPort: doors[0], Namespace: namespace})
 	options.ConnectionOptions.TLS = c.Door.TLS()

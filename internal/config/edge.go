@@ -70,8 +70,8 @@ func (e Edge) PortMap() map[int]int {
 	return ports
 }
 
-// CheckCertificates fails where a file of Certificates cannot be read, or where other
-// users of this machine can read it.
+// CheckCertificates returns an error if a file of Certificates cannot be read, or if
+// other users of this machine can read it.
 func (e Edge) CheckCertificates() error {
 	for _, path := range e.Certificates {
 		file, err := os.Open(path)

@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 )
 
-// Codec returns what encrypts and decrypts with the keys of the configuration. It exists
-// without keys, too: then it names the key that is missing.
+// Codec returns the codec that encrypts and decrypts with the keys of the configuration.
+// It exists without keys, too: then it names the key that is missing.
 func (c *Config) Codec() (*codec.Codec, error) {
 	if c.codec != nil {
 		return c.codec, nil
@@ -29,8 +29,8 @@ func (c *Config) Codec() (*codec.Codec, error) {
 	return c.codec, nil
 }
 
-// Encryption returns what a client with TemporalOptions encrypts with. Behind a gateway
-// that is nothing: the gateway has the keys, and the file is not read.
+// Encryption returns the codec of a client with TemporalOptions. Behind a gateway it
+// encrypts nothing: the gateway has the keys, and the file is not read.
 func (c *Config) Encryption() (*codec.Codec, error) {
 	options, err := c.connection()
 	if err != nil {

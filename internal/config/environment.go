@@ -12,8 +12,8 @@ import (
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
 // list, and of a map such as 80:8080,443:8443 or
-// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. Those of Temporal's keys that all of its
-// tools have are instead set by the TEMPORAL_… variables that these read.
+// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. The keys that all of Temporal's tools
+// have are instead set by the TEMPORAL_… variables that these tools read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
@@ -82,7 +82,7 @@ func set(v reflect.Value, text string) error {
 	return nil
 }
 
-// elements returns those of a list in a variable.
+// elements returns the elements of a list in a variable.
 func elements(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

@@ -83,8 +83,8 @@ func userFile(getenv func(string) string) string {
 	return ""
 }
 
-// userDir returns the path of a file beside the user's configuration file, or of the
-// machine's without a home directory.
+// userDir returns the path of a file beside the user's configuration file or, without a home
+// directory, beside the machine's.
 func userDir(getenv func(string) string, name string) string {
 	return filepath.Join(filepath.Dir(cmp.Or(userFile(getenv), machineFile)), name)
 }
@@ -102,8 +102,8 @@ func (c *Config) keysDir() string {
 	return cmp.Or(c.Node.Keys, filepath.Join(filepath.Dir(cmp.Or(c.Node.Data, stateDir(c.getenv, "node"))), "keys"))
 }
 
-// PinsFile returns the file of pinned keys of a name: the one that is configured, or the one
-// beside the services directory, or in the sources; "" if none of these is set.
+// PinsFile returns the file of pinned keys with that name: the one that is configured, or the
+// one beside the services directory, or in the sources; "" if none of these is set.
 func (c *Config) PinsFile(name string) string {
 	switch {
 	case c.Secrets.Keys != "":
@@ -116,7 +116,7 @@ func (c *Config) PinsFile(name string) string {
 	return ""
 }
 
-// StateDir returns a directory of the user's, or without a home directory of the machine's, for
+// StateDir returns a directory of the user or, without a home directory, of the machine, for
 // data that outlives a reboot.
 func StateDir(getenv func(string) string, name string) string { return stateDir(getenv, name) }
 

@@ -22,12 +22,12 @@ import (
 )
 
 // TemporalOptions returns the options of a connection to Temporal, which leads through a
-// gateway where [door] names one. TEMPORAL_*
-// variables take precedence; then the profile of temporal.toml that is named here
-// or in TEMPORAL_PROFILE; then the gateway, or the address given here. Only without an address
-// the default profile of temporal.toml applies, because its keys must not reach
-// another server. A key goes to an address that a configuration in the working folder
-// or above gives only if that file has it: such a file may have come with a checkout.
+// gateway if [door] names one. TEMPORAL_* variables take precedence; then the profile of
+// temporal.toml that is named here or in TEMPORAL_PROFILE; then the gateway, or the address
+// given here. Only without an address does the default profile of temporal.toml apply,
+// because its keys must not reach another server. A key goes to an address that a
+// configuration in the working folder or above gives only if that file has it: such a file
+// may have come with a checkout.
 //
 // A client with these options encrypts what it gives to Temporal: see Encryption.
 func (c *Config) TemporalOptions() (client.Options, error) {
@@ -53,7 +53,7 @@ func (c *Config) connection() (client.Options, error) {
 	return options, err
 }
 
-// temporalOptions returns the options, and the profile that they are of.
+// temporalOptions returns the options, and the profile that they come from.
 func (c *Config) temporalOptions(doors []string) (client.Options, envconfig.ClientConfigProfile, error) {
 	given := c.Temporal
 	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
@@ -92,8 +92,8 @@ func (c *Config) temporalOptions(doors []string) (client.Options, envconfig.Clie
 	return options, profile, err
 }
 
-// plainTemporal are the options of a connection to Temporal without encryption, which
-// reaches this machine alone.
+// plainTemporal returns the options of a connection to Temporal without encryption, which may
+// only lead to this machine.
 func (c *Config) plainTemporal(options client.Options) (client.Options, error) {
 	if err := loopback.CheckAddress(context.Background(), options.HostPort); err != nil {
 		source := "temporal.address"
@@ -207,7 +207,7 @@ func (c *Config) PostgresURL() (string, error) {
 }
 
 // OwnerURL returns the address of the registry for mcp migrate: that of the role that owns
-// its tables, or, where none is set, that of the workers.
+// its tables or, if none is set, that of the workers.
 func (c *Config) OwnerURL() (string, error) {
 	path := c.Postgres.OwnerURLFile
 	if path == "" {

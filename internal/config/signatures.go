@@ -11,7 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/imageref"
 )
 
-// signatures checks what can be checked without reading keys, which are other machines'.
+// signatures checks what can be checked without reading keys, which are on other
+// machines.
 func (v *validation) signatures(c *Config) {
 	required := c.ImageRegistry.RequireSignature
 	for _, scope := range slices.Sorted(maps.Keys(required)) {

@@ -12,9 +12,9 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// trusted fails where a user other than the caller and root decides what a
-// configuration that was found says: who owns it or its directory, may write to one of
-// them, or has put a link in their place.
+// trusted returns an error if a user other than the caller and root decides what a
+// configuration that was found says: one who owns it or its directory, may write to
+// one of them, or has put a link in their place.
 func trusted(path string) error {
 	for _, part := range []string{filepath.Dir(path), path} {
 		if err := Ours(part); err != nil {
@@ -25,9 +25,9 @@ func trusted(path string) error {
 	return nil
 }
 
-// Ours fails where a file or a directory belongs to a user other than the caller and
-// root, or may be written to by others. Of a link both the link and what it leads to
-// count.
+// Ours returns an error if a file or a directory belongs to a user other than the
+// caller and root, or if others may write to it. For a link, both the link and its
+// target count.
 func Ours(path string) error {
 	link, err := os.Lstat(path)
 	if err != nil {
@@ -51,8 +51,8 @@ func owned(path string, info fs.FileInfo) error {
 	return closed(path, info)
 }
 
-// closed fails where others may write to a file. The group of a user's own, which has
-// the user's number, is no other.
+// closed returns an error if others may write to a file. A user's own group, which has
+// the user's number, does not count as others.
 func closed(path string, info fs.FileInfo) error {
 	stat, open := info.Sys().(*syscall.Stat_t), fs.FileMode(0o022)
 	if stat.Gid == stat.Uid {

@@ -60,8 +60,8 @@ func (c *Config) Validate() error {
 	return errors.Join(v.problems...)
 }
 
-// private refuses a file with credentials that other users of this machine can read. One
-// that is missing is an error of whoever needs it.
+// private refuses a file with credentials that other users of this machine can read. If
+// one is missing, what needs it reports the error.
 func (v *validation) private(key, path string) {
 	if path == "" {
 		return
@@ -122,8 +122,8 @@ func (v *validation) socket(key, socket string) {
 	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
 }
 
-// codec refuses an address that other hosts reach: whoever asks there gets what is
-// encrypted.
+// codec refuses an address that other hosts reach: what listens there decrypts for
+// whoever asks.
 func (v *validation) codec(t Temporal) {
 	if t.CodecListen == "" || t.CodecListen == "off" {
 		return

@@ -93,8 +93,8 @@ func (p *pending) leave(from netip.Prefix) {
 	}
 }
 
-// origin is the address that a connection comes from, or of IPv6 the network that one host
-// has at its disposal.
+// origin returns the address that a connection comes from or, for IPv6, the network that one
+// host has at its disposal.
 func origin(a net.Addr) netip.Prefix {
 	from, err := netip.ParseAddrPort(a.String())
 	if err != nil {
@@ -108,7 +108,8 @@ func origin(a net.Addr) netip.Prefix {
 	return prefix
 }
 
-// greet shakes hands, after which it calls shaken, and gives the connection to what serves its protocol.
+// greet makes the handshake, then calls shaken, and gives the connection to what serves its
+// protocol.
 func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, refusals *accepted.Queue) {
 	conn := tls.Server(plain, d.tls())
 	limited, cancel := context.WithTimeout(ctx, handshakeTime)
@@ -152,7 +153,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, 
 	}
 }
 
-// turnAway says to a caller why it is refused, unless many are.
+// turnAway tells a caller why it is refused, unless many callers are.
 func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *accepted.Queue) {
 	d.counts.add("refused", string(c.who.Role))
 	known, err := d.refused.add(conn, c)
@@ -187,7 +188,7 @@ func revokedError(who identity.Identity) error {
 		WithHint("an operator can create it anew: mcp identity create %s %s", who.Role, who.Name)
 }
 
-// explained gives the error of a certificate out of its time a kind, and what to do.
+// explained gives a kind and a hint to the error of a certificate that is not valid now.
 func explained(err error) error {
 	var outside *identity.OutOfTime
 	if !errors.As(err, &outside) {

@@ -14,45 +14,46 @@ import (
 
 // Store is what a gateway needs of the registry. Each method is one transaction.
 type Store interface {
-	// RevokedIdentities returns the ids of the identities whose certificates may still live.
+	// RevokedIdentities returns the ids of the revoked identities whose certificates may
+	// still be valid.
 	RevokedIdentities(ctx context.Context) ([]string, error)
 	// KeepIdentities adds the identities that the registry lacks, because it was emptied or is
-	// an older dump, and returns how many there were; those with the ids that are given
-	// besides are revoked.
+	// an older dump, and returns how many there were; identities whose ids are in revoked are
+	// revoked.
 	KeepIdentities(ctx context.Context, seen []identity.Seen, revoked []string) (int, error)
 	// UseToken uses up a token for the holder of a key, and returns its identity. The same
-	// key may repeat it. Where the hash is of no token, or of one that is used or has ended,
-	// the error is Unauthorized.
+	// key may repeat it. If the hash is of no token, or of one that is used or has ended, the
+	// error is Unauthorized.
 	UseToken(ctx context.Context, use identity.TokenUse, audit func(identity.Identity) []fleet.AuditEntry) (identity.Enrolled, error)
 	// RenewIdentity returns an identity as it is now, whose next certificate lives for its
 	// own life, or for the given one, and is signed by the authority of that fingerprint. One
 	// that is unknown or revoked is Unauthorized.
 	RenewIdentity(ctx context.Context, id string, life time.Duration, authority string) (identity.Enrolled, error)
 	CreateIdentity(ctx context.Context, c identity.Creation, by string, audit []fleet.AuditEntry) error
-	// RevokeIdentity revokes an identity with its tokens. Where there is none the error is
+	// RevokeIdentity revokes an identity with its tokens. If there is none, the error is
 	// NotFound.
 	RevokeIdentity(ctx context.Context, role identity.Role, name, by string, audit []fleet.AuditEntry) error
 	Identities(ctx context.Context) ([]identity.Record, error)
 }
 
-// Rotate takes a step in the replacement of the authority, with these entries of the audit
-// where that changes something.
+// Rotate takes a step in the replacement of the authority, and adds these entries to the
+// audit if that changes something.
 type Rotate func(ctx context.Context, step identity.RotationStep, audit []fleet.AuditEntry) (identity.Rotation, error)
 
 // Admin creates, lists and revokes identities, and replaces their authority.
 type Admin struct {
 	Store Store
-	// Fingerprint returns that of the authority, and Doors are the addresses of the gateways,
-	// for tokens.
+	// Fingerprint returns the fingerprint of the authority, and Doors are the addresses of
+	// the gateways, for tokens.
 	Fingerprint func() string
 	Doors       []string
-	// Rotate replaces the authority; nil where that is not possible.
+	// Rotate replaces the authority; nil if that is not possible.
 	Rotate Rotate
 	// Now is the clock.
 	Now func() time.Time
 }
 
-// Do does what an operator asks for.
+// Do carries out the request of an operator.
 func (a *Admin) Do(ctx context.Context, actor fleet.Actor, request enrol.Request) (enrol.Answer, error) {
 	switch {
 	case request.Create != nil:
@@ -110,8 +111,8 @@ func (a *Admin) rotate(ctx context.Context, actor fleet.Actor, step identity.Rot
 	return enrol.Answer{Rotation: &rotation}, err
 }
 
-// audited are the entries of the audit of an action that succeeds, in the transaction in
-// which it does.
+// audited returns the audit entries of an action that succeeds, for the transaction in which
+// it does.
 func (a *Admin) audited(actor fleet.Actor, verb string, who identity.Identity) []fleet.AuditEntry {
 	action := fleet.Action{Verb: verb, Detail: who.String()}
 	switch who.Role {

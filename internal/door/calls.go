@@ -22,7 +22,7 @@ const (
 	// refusalTime is how long a caller that is refused may take to ask why.
 	refusalTime = 10 * time.Second
 	// connectionAge is how long a connection is used before the client is asked to open
-	// another one, by which its renewed certificate counts.
+	// another one, with which its renewed certificate takes effect.
 	connectionAge   = time.Hour
 	connectionGrace = 2 * time.Minute
 )
@@ -65,8 +65,8 @@ type authInfo struct {
 
 func (authInfo) AuthType() string { return "mcp" }
 
-// serverOptions are those of the API's server: the caller of each call is in its context,
-// and no longer served when it is revoked.
+// serverOptions returns the options of the API's server: the caller of each call is in
+// its context, and is no longer served once it is revoked.
 func (d *Door) serverOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(handshaken{}),
@@ -120,7 +120,8 @@ type inContext struct {
 
 func (s *inContext) Context() context.Context { return s.ctx }
 
-// refusing is a server that answers every call with why its caller is refused.
+// refusing returns a server that answers every call with the reason why its caller is
+// refused.
 func refusing() *grpc.Server {
 	return grpc.NewServer(grpc.Creds(handshaken{}), grpc.MaxConcurrentStreams(4), grpc.MaxRecvMsgSize(1),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
@@ -133,7 +134,7 @@ func refusing() *grpc.Server {
 		}))
 }
 
-// Status is an error as gRPC carries it to the caller, with the hint.
+// Status returns an error as a gRPC status for the caller, with the hint.
 func Status(err error) error {
 	f := fault.Of(err)
 	code, ok := map[fault.Kind]codes.Code{

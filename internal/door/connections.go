@@ -29,7 +29,7 @@ const (
 	maxTurnedAway, maxTurnedAwayOfOne = 64, 8
 )
 
-// connections are those that are open, so that they can be closed.
+// connections holds the open connections, so that they can be closed.
 type connections struct {
 	mu      sync.Mutex
 	list    map[*connection]struct{}
@@ -70,7 +70,7 @@ func turnedAway(c *connections, who identity.Identity) error {
 	return nil
 }
 
-// connection is an open one.
+// connection is an open connection.
 type connection struct {
 	conn  *tls.Conn
 	who   identity.Identity
@@ -84,7 +84,7 @@ func newConnections(refuse func(*connections, identity.Identity) error) *connect
 	return &connections{list: map[*connection]struct{}{}, of: map[string]int{}, refuse: refuse}
 }
 
-// add remembers a connection, unless there are too many.
+// add adds a connection, unless there are too many.
 func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
 	known := &connection{conn: conn, who: who.who}
 	if who.leaf != nil {
@@ -104,7 +104,7 @@ func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
 	return known, nil
 }
 
-// remove forgets a connection. It may be called twice.
+// remove removes a connection. It may be called twice.
 func (c *connections) remove(known *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +126,7 @@ func (c *connections) close(isRevoked func(id string) bool, now time.Time) int {
 	return c.closeIf(func(known *connection) bool { return isRevoked(known.who.ID) || now.After(known.until) })
 }
 
-// closeIf closes the connections for which ended is true, and returns how many there were.
+// closeIf closes the connections for which hasEnded is true, and returns how many there were.
 func (c *connections) closeIf(hasEnded func(*connection) bool) int {
 	c.mu.Lock()
 	var ended []*connection
@@ -146,7 +146,7 @@ func (c *connections) closeAll() {
 	c.close(func(string) bool { return true }, time.Time{})
 }
 
-// seen are the identities that have open connections, each once.
+// seen returns the identities that have open connections, each once.
 func (c *connections) seen() []identity.Seen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,7 +166,7 @@ func seenOf(who identity.Identity, leaf *x509.Certificate) identity.Seen {
 	return identity.Seen{Identity: who, Key: hex.EncodeToString(sum[:]), Until: leaf.NotAfter}
 }
 
-// byRole counts the open connections.
+// byRole counts the open connections by role.
 func (c *connections) byRole() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -36,7 +36,7 @@ type State struct {
 	ListError error
 }
 
-// State returns the state of now.
+// State returns the present state.
 func (d *Door) State() State {
 	s := State{Events: map[Event]int{}, Connections: d.open.byRole()}
 	s.ListRead, s.ListError = d.revoked.state()

@@ -25,8 +25,8 @@ const (
 // API serves Temporal's methods. The context of each call has its caller: see
 // [identity.FromContext].
 type API interface {
-	// ServerOptions are those of the gRPC server: interceptors and limits. Interceptors must
-	// be given as chains.
+	// ServerOptions returns the options of the gRPC server: interceptors and limits.
+	// Interceptors must be given as chains.
 	ServerOptions() []grpc.ServerOption
 	// Register registers the services.
 	Register(grpc.ServiceRegistrar)
@@ -35,20 +35,20 @@ type API interface {
 // Streams serves the connections of mcp-stream/1.
 type Streams interface {
 	// Serve serves one connection until it ends or ctx does. The caller closes conn
-	// afterwards, and earlier where the identity is revoked.
+	// afterwards, and earlier if the identity is revoked.
 	Serve(ctx context.Context, conn net.Conn, who identity.Identity) error
-	// Refuse says to a caller why it has no streams. The caller of Refuse closes conn
+	// Refuse tells a caller why it gets no streams. The caller of Refuse closes conn
 	// afterwards, and sets its deadline before.
 	Refuse(conn net.Conn, who identity.Identity, reason error)
 }
 
 // Options are what a Door needs.
 type Options struct {
-	// Authorities sign the certificates, and those of theirs are accepted. SetAuthorities
-	// replaces them.
+	// Authorities sign the certificates; only certificates that they have signed are
+	// accepted. SetAuthorities replaces them.
 	Authorities identity.Authorities
 	Store       Store
-	// Rotate replaces the authority for operators; nil where that is not possible.
+	// Rotate replaces the authority for operators; nil if that is not possible.
 	Rotate Rotate
 	// Doors are the addresses of all gateways, for those that join.
 	Doors []string
@@ -77,7 +77,7 @@ type Options struct {
 type Door struct {
 	o   Options
 	log *slog.Logger
-	// authorities are those of now.
+	// authorities are the present ones.
 	authorities atomic.Pointer[identity.Authorities]
 	certs       *certificates
 	admin       *Admin
@@ -88,7 +88,8 @@ type Door struct {
 	refuse      *grpc.Server
 	counts      counts
 	pending     pending
-	// strangers and joining have an element for each of what they bound.
+	// strangers and joining have an element for each connection, or request, that they
+	// bound.
 	strangers, joining chan struct{}
 	serving            sync.WaitGroup
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
-// joinTime bounds a request, with what Postgres takes for it.
+// joinTime bounds a request, including the time that Postgres takes for it.
 const joinTime = 15 * time.Second
 
 // join serves one request of mcp-join/1.
@@ -32,7 +32,7 @@ func (d *Door) join(ctx context.Context, conn *tls.Conn) {
 	}
 	var request enrol.Request
 	if enrol.Read(conn, &request, enrol.MaxRequest) != nil {
-		return // a client that only wants to know the time
+		return // a client that only asks for the time
 	}
 	word := wordOf(request)
 	answer, who, err := d.answer(ctx, conn, request)
@@ -47,7 +47,7 @@ func (d *Door) join(ctx context.Context, conn *tls.Conn) {
 	_ = enrol.Write(conn, answer)
 }
 
-// named is an identity in the log: "" where a request does not show whose it is.
+// named returns an identity for the log: "" if a request does not show whose it is.
 func named(who identity.Identity) string {
 	if who.Role == "" {
 		return ""
@@ -55,7 +55,7 @@ func named(who identity.Identity) string {
 	return who.String()
 }
 
-// wordOf is what a request asks for.
+// wordOf returns what a request asks for, in a word.
 func wordOf(r enrol.Request) string {
 	switch {
 	case r.Secret != nil:
@@ -72,7 +72,8 @@ func wordOf(r enrol.Request) string {
 	return "renew"
 }
 
-// answer does what a request asks for. It returns whose identity it is about, or who asks.
+// answer does what a request asks for. It also returns the identity that the request is
+// about, or that asks.
 func (d *Door) answer(ctx context.Context, conn *tls.Conn, request enrol.Request) (enrol.Answer, identity.Identity, error) {
 	select {
 	case d.joining <- struct{}{}:
@@ -142,8 +143,8 @@ func (d *Door) issue(enrolled identity.Enrolled, request enrol.Request, by ident
 	return enrol.Answer{Certificate: issued.Raw, Authorities: string(by.Roots().PEM()), Doors: d.o.Doors, Namespace: d.o.Namespace}, nil
 }
 
-// shown is an error as whoever has asked may see it: that may be anybody who reaches the
-// port, so it says nothing of what is behind the gateway.
+// shown returns an error as the sender of the request may see it: that may be anybody who
+// reaches the port, so it says nothing of what is behind the gateway.
 func shown(err error) *fault.Error {
 	f := fault.Of(err)
 	switch f.Kind {
@@ -159,7 +160,8 @@ func shown(err error) *fault.Error {
 // maxHost bounds what a machine calls itself, in bytes.
 const maxHost = 255
 
-// fromOf is where a request comes from: the address, and what the machine calls itself.
+// fromOf returns where a request comes from: the address, and what the machine calls
+// itself.
 func fromOf(conn net.Conn, host string) string {
 	from, _, err := net.SplitHostPort(conn.RemoteAddr().String())
 	if err != nil {

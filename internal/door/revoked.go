@@ -10,8 +10,8 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 )
 
-// refreshInterval is how often the list of revoked identities is read: a revocation is
-// felt within a minute, with room for a slow Postgres.
+// refreshInterval is how often the list of revoked identities is read: a revocation takes
+// effect within a minute, with room for a slow Postgres.
 const refreshInterval = 10 * time.Second
 
 // revoked is the list of the identities that are refused.
@@ -35,8 +35,8 @@ func (r *revoked) has(id string) bool {
 }
 
 // add adds what was read to the list, and returns the whole list if an identity is new in
-// it, otherwise nil. Whoever was revoked once stays so: a registry that is restored from an
-// older dump has forgotten it.
+// it, otherwise nil. An identity that was revoked once stays revoked: a registry that is
+// restored from an older dump lacks that.
 func (r *revoked) add(ids []string, at time.Time) (all []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *revoked) state() (read time.Time, err error) {
 	return r.read, r.err
 }
 
-// refresh reads the list until ctx ends. While Postgres is away the last one counts.
+// refresh reads the list until ctx ends. While Postgres is away, the last list applies.
 func (d *Door) refresh(ctx context.Context) {
 	tick := time.NewTicker(d.o.Refresh)
 	defer tick.Stop()
@@ -86,9 +86,9 @@ func (d *Door) refresh(ctx context.Context) {
 	}
 }
 
-// Refresh reads the list of revoked identities, and closes the connections of those that
-// are in it, and those whose certificates have ended. The others it adds to the registry
-// where that has lost them: else none of them could be revoked, or renewed.
+// Refresh reads the list of revoked identities, and closes their connections, and those
+// whose certificates have ended. It adds the other identities to the registry if that has
+// lost them: otherwise none of them could be revoked, or renewed.
 func (d *Door) Refresh(ctx context.Context) {
 	ids, err := d.o.Store.RevokedIdentities(ctx)
 	switch {
@@ -111,7 +111,7 @@ func (d *Door) Refresh(ctx context.Context) {
 	}
 }
 
-// keep adds identities to the registry that it has lost, but none that is revoked.
+// keep adds to the registry the identities that it has lost, except revoked ones.
 func (d *Door) keep(ctx context.Context, seen []identity.Seen) error {
 	seen = slices.DeleteFunc(seen, func(one identity.Seen) bool { return d.revoked.has(one.Identity.ID) })
 	added, err := d.o.Store.KeepIdentities(ctx, seen, d.revoked.all())

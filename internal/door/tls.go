@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
-// certificates holds the certificate of this gateway, which it makes itself, and makes
-// anew at half of its life.
+// certificates holds the certificate of this gateway, which it makes itself, and replaces
+// at half of its life.
 type certificates struct {
 	authority func() *identity.Authority
 	now       func() time.Time
@@ -40,16 +40,17 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// renew makes a certificate for the next connection.
+// renew drops the certificate: the next connection gets a new one.
 func (c *certificates) renew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current = nil
 }
 
-// tls is the configuration of a handshake. A client that only joins needs no certificate.
-// Another one whose certificate is not genuine is refused here; one that is, but out of
-// its time or revoked, later, with the reason.
+// tls returns the configuration of a handshake. A client that only joins needs no
+// certificate. Any other client whose certificate is not genuine is refused here; one
+// whose certificate is genuine, but not valid now or revoked, is refused later, with the
+// reason.
 func (d *Door) tls() *tls.Config {
 	protocols := []string{}
 	if d.api != nil {

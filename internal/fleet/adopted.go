@@ -4,7 +4,7 @@ import "time"
 
 // Adopted is a container that mcp did not create and runs as a component all the
 // same. An engine adds no label to an existing container, so the registry keeps, by
-// the container's id, the labels that it would bear. No other container ever has
+// the container's id, the labels that it would have. No other container ever has
 // that id: one that takes its name is foreign.
 type Adopted struct {
 	ID        string `json:"id"`

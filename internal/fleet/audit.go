@@ -14,10 +14,10 @@ type Actor struct {
 	Claimed bool `json:"claimed"`
 }
 
-// Itself is the actor of what mcp does by itself: a job that is due, the watch.
+// Itself returns the actor of what mcp does by itself: a job that is due, the watch.
 func Itself() Actor { return Actor{Who: "mcp"} }
 
-// Unknown is the actor of what was started by hand, without the command line.
+// Unknown returns the actor of what was started by hand, without the command line.
 func Unknown() Actor { return Actor{Who: "unknown", Claimed: true} }
 
 // Action is something that was done, and to what.
@@ -58,7 +58,7 @@ type AuditEntry struct {
 	Action
 	WorkflowID string `json:"workflow_id,omitempty"`
 	RunID      string `json:"run_id,omitempty"`
-	// Outcome is a word, and Error a reason; both are "" where the action begins.
+	// Outcome is a word, and Error a reason; both are "" when the action begins.
 	Outcome string `json:"outcome,omitempty"`
 	Error   string `json:"error,omitempty"`
 }

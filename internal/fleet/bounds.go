@@ -43,8 +43,8 @@ func Text(text string, most int) string {
 // word is Text of a name or a word.
 func word(text string) string { return Text(text, maxName) }
 
-// within returns the nearest value that lies within bounds; of none, as of a number
-// that is not one, the lower bound.
+// within returns the value within bounds that is nearest to n; for NaN, the lower
+// bound.
 func within[N int | float64](n, low, high N) N {
 	switch {
 	case n >= high:
@@ -55,7 +55,7 @@ func within[N int | float64](n, low, high N) N {
 	return low
 }
 
-// moment returns a time that the registry can hold; the zero time for another.
+// moment returns a time that the registry can hold; the zero time for any other.
 func moment(t time.Time) time.Time {
 	if t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}

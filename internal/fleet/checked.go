@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Checked returns a container as it can be. Labels that mcp cannot have written are no
-// labels of mcp's.
+// Checked returns a container with only values that it can have. Labels that mcp
+// cannot have written do not count as mcp's.
 func (c Container) Checked() Container {
 	if !servicedef.IsLabel(c.Service) {
 		c.Service, c.Component, c.Deployment, c.Run, c.Spec, c.Task = "", "", 0, "", "", Task{}
@@ -36,8 +36,8 @@ func (c Container) Checked() Container {
 	return c
 }
 
-// CheckedContainers returns the containers of a node as they can be: each has a name
-// and an id, and no two have the same.
+// CheckedContainers returns the containers of a node with only values that they can
+// have: each has a name and an id, and no two have the same.
 func CheckedContainers(containers []Container) []Container {
 	names, ids := map[string]bool{}, map[string]bool{}
 	var checked []Container
@@ -52,7 +52,7 @@ func CheckedContainers(containers []Container) []Container {
 	return checked
 }
 
-// Checked returns an observation as it can be.
+// Checked returns an observation with only values that it can have.
 func (o Observation) Checked() Observation {
 	o.Problem = Text(o.Problem, maxText)
 	o.Containers = CheckedContainers(o.Containers)
@@ -67,7 +67,7 @@ func (o Observation) Checked() Observation {
 	return o
 }
 
-// checked returns a status as it can be.
+// checked returns a status with only values that it can have.
 func (s NodeStatus) checked() NodeStatus {
 	for _, text := range []*string{
 		&s.Hostname, &s.Kernel, &s.Arch, &s.Storage, &s.Network, &s.Cgroups, &s.Runtime, &s.MCP,
@@ -100,14 +100,14 @@ func (u Usage) checked() Usage {
 	return u
 }
 
-// Checked returns a node's record as it can be.
+// Checked returns a node's record with only values that it can have.
 func (r NodeRecord) Checked() NodeRecord {
 	r.Address, r.Runtime, r.Version, r.Boot = word(r.Address), word(r.Runtime), word(r.Version), word(r.Boot)
 	r.Seen = moment(r.Seen)
 	return r
 }
 
-// Checked returns a claim as it can be.
+// Checked returns a claim with only values that it can have.
 func (c Claim) Checked() Claim {
 	c.Address, c.Machine, c.Key = word(c.Address), c.Machine.checked(), word(c.Key)
 	var signers []string

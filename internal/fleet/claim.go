@@ -15,7 +15,7 @@ type Machine struct {
 // Same reports whether two are the same boot of the same host.
 func (m Machine) Same(other Machine) bool { return m.ID == other.ID && m.Boot == other.Boot }
 
-// SameHost reports whether two are known to be the same host, in whatever boot.
+// SameHost reports whether two are known to be the same host, whatever the boot.
 func (m Machine) SameHost(other Machine) bool { return m.ID != "" && m.ID == other.ID }
 
 // Claim is the request of a node's worker, before it polls the node's queue, to
@@ -26,7 +26,7 @@ type Claim struct {
 	Address string  `json:"address"`
 	Machine Machine `json:"machine"`
 	// Silent is the machine that held the name when the node's queue was asked for
-	// its poller and no other machine answered; nil where it was not asked.
+	// its poller and no other machine answered; nil if it was not asked.
 	Silent *Machine `json:"silent,omitempty"`
 	// Key is the public key to which secrets for the node are sealed, "age1…"; "" for
 	// none. Signers are the public keys of the operators whose secrets it takes.
@@ -61,7 +61,7 @@ type Answer struct {
 	Address string  `json:"address"`
 }
 
-// Rivals reports whether the worker that answered is another than the claimant.
+// Rivals reports whether the worker that answered is not the claimant.
 func (a Answer) Rivals(c Claim) bool { return !a.Machine.Same(c.Machine) }
 
 // ClaimResult is the decision on a claim, and the holder before it.

@@ -36,7 +36,7 @@ func Refs(names ...string) []Ref {
 	return refs
 }
 
-// Key is what an engine finds the container by.
+// Key returns what an engine finds the container by.
 func (r Ref) Key() string { return cmp.Or(r.ID, r.Name) }
 
 func (r Ref) String() string { return r.Name }

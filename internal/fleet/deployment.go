@@ -28,8 +28,8 @@ type BeginRequest struct {
 type BeginResult struct {
 	Number  int     `json:"number"`
 	Release Release `json:"release"`
-	// Interim is set where a deployment that was lost has made edges serve something else
-	// than the release.
+	// Interim reports whether a deployment that was lost has made edges serve something
+	// other than the release.
 	Interim bool `json:"interim,omitempty"`
 }
 
@@ -54,18 +54,18 @@ type CommitRequest struct {
 	// Adopted are those of the members' containers that mcp takes over now.
 	Adopted []Adopted `json:"adopted,omitempty"`
 	// Addresses are where the nodes that have answered publish routes, by node: a registry
-	// that was restored or emptied may not know them.
+	// that was restored or emptied may lack them.
 	Addresses map[string]string `json:"addresses,omitempty"`
-	// Definition is that of the release, where it is not the one that the deployment
-	// was begun with; nil where it is.
+	// Definition is that of the release, if it is not the one that the deployment was
+	// begun with; nil if it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
 	// Claims are the endpoints of that definition, which the control worker sets.
 	Claims []Endpoint `json:"-"`
-	// Succeeds is set where the deployment has succeeded with it, and only has to
+	// Succeeds reports whether the deployment has succeeded with it, and only has to
 	// remove its predecessors.
 	Succeeds bool `json:"succeeds,omitempty"`
-	// Secrets is set where the service has secrets of its own, or had some: versions that
-	// no release needs any more are dropped.
+	// Secrets reports whether the service has secrets of its own, or had some: versions
+	// that no release needs any more are dropped.
 	Secrets bool `json:"secrets,omitempty"`
 	// KeptReleases is how many of the service's last releases keep their images, and
 	// FormerReleases how many before those are examined; the control worker sets
@@ -90,10 +90,10 @@ type CommitResult struct {
 	Digests []string `json:"digests,omitempty"`
 	// Tags are the references that builders gave them.
 	Tags []string `json:"tags,omitempty"`
-	// Publishing is what edges have yet to serve; nil where they neither serve nor
-	// served the service.
+	// Publishing is what edges have yet to serve; nil if they neither serve nor served the
+	// service.
 	Publishing *Publishing `json:"publishing,omitempty"`
-	// Secrets are the versions of secrets that are kept, where the request asks for them.
+	// Secrets are the versions of secrets that are kept, if the request asks for them.
 	Secrets []SecretRef `json:"secrets,omitempty"`
 }
 
@@ -116,11 +116,11 @@ type FinishRequest struct {
 	// Dirty reports whether the nodes differ from the release because of this
 	// deployment, or still because of an earlier one.
 	Dirty bool `json:"dirty,omitempty"`
-	// Nodes are those that may have something of this deployment; null where that is
-	// not known: then those that its definition names.
+	// Nodes are those that may have something of this deployment; null if that is not
+	// known: then they are those that its definition names.
 	Nodes []string `json:"nodes"`
-	// Answered are the nodes that have answered it: they are of the fleet, even if the
-	// registry has lost that.
+	// Answered are the nodes that have answered it: they belong to the fleet, even if the
+	// registry has lost them.
 	Answered []string `json:"answered,omitempty"`
 	// ReleasePorts sets the service's ports that its release does not use to rest for
 	// PortRest, which the control worker sets.
@@ -154,12 +154,12 @@ type FailedStep struct {
 // is past all that the registry has lost. A label with a greater number is not mcp's.
 const MaxAhead = 1_000_000
 
-// Credible reports whether a deployment of that number may have been lost, where the
-// registry has given out current as the newest.
+// Credible reports whether a deployment of that number may have been lost, if the registry
+// has given out current as the newest.
 func Credible(number, current int) bool { return number > 0 && number-MaxAhead <= current }
 
-// RenumberRequest moves a deployment that has just begun past a number that a
-// node has seen, where the registry has lost deployments.
+// RenumberRequest moves a deployment that has just begun past a number that a node has
+// seen, when the registry has lost deployments.
 type RenumberRequest struct {
 	Service string `json:"service"`
 	RunID   string `json:"run_id"`

@@ -104,8 +104,8 @@ func (p Publication) Upstreams() []string {
 }
 
 // From returns the publication as a machine can serve it: without the upstreams that
-// only another host reaches. Unreachable are these, each once; Local still names them, so
-// that From finds them in its own result, too.
+// only another host reaches. Unreachable are these upstreams, each once; Local still names
+// them, so that From finds them in its own result, too.
 func (p Publication) From(machine Machine) (served Publication, unreachable []string) {
 	served = p
 	served.Routes = slices.Clone(p.Routes)
@@ -155,7 +155,7 @@ type EdgeRecord struct {
 
 // EdgeAnswer is the answer to an edge that announces itself.
 type EdgeAnswer struct {
-	// Admitted is set where an operator has admitted its key. The rest is empty
+	// Admitted reports whether an operator has admitted its key. The rest is empty
 	// otherwise.
 	Admitted bool `json:"admitted"`
 	// Publications are those that the edge does not have, also those without routes.
@@ -166,8 +166,8 @@ type EdgeAnswer struct {
 	// the storage that edges share.
 	Pass   []byte `json:"pass,omitempty"`
 	Secret []byte `json:"-"`
-	// More is set where not all of them are in the answer. The edge announces itself again
-	// once it serves these, with the versions that it has by then.
+	// More reports whether not all of the publications are in the answer. The edge
+	// announces itself again once it serves these, with the versions that it has by then.
 	More bool `json:"more,omitempty"`
 }
 

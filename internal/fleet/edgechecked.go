@@ -23,7 +23,7 @@ const (
 	versionAhead = 365 * 24 * time.Hour
 )
 
-// Checked returns the record of an edge as it can be.
+// Checked returns the record of an edge with only values that it can have.
 func (r EdgeRecord) Checked(now time.Time) EdgeRecord {
 	r.Version, r.Hostname, r.Machine = word(r.Version), word(r.Hostname), r.Machine.checked()
 	r.Addresses = slices.Clone(r.Addresses[:min(len(r.Addresses), maxAddresses)])
@@ -41,7 +41,7 @@ func (r EdgeRecord) Checked(now time.Time) EdgeRecord {
 	return r
 }
 
-// Checked returns the status of an edge as it can be.
+// Checked returns the status of an edge with only values that it can have.
 func (s EdgeStatus) Checked(now time.Time) EdgeStatus {
 	s.Versions = checkedVersions(s.Versions, now)
 	active := map[string]int{}
@@ -63,7 +63,7 @@ func (s EdgeStatus) Checked(now time.Time) EdgeStatus {
 	return s
 }
 
-// Checked returns an observation as it can be.
+// Checked returns an observation with only values that it can have.
 func (o EdgeObservation) Checked() EdgeObservation {
 	o.Problem = Text(o.Problem, maxText)
 	if o.Status != nil {
@@ -76,7 +76,7 @@ func (o EdgeObservation) Checked() EdgeObservation {
 // maxCertificates bounds the certificates of an edge.
 const maxCertificates = 10_000
 
-// CheckedAcks returns what can be true of what edges have.
+// CheckedAcks returns the acknowledgements that can be true.
 func CheckedAcks(acks []EdgeAck, now time.Time) []EdgeAck {
 	var checked []EdgeAck
 	for _, a := range acks[:min(len(acks), maxAcks)] {
@@ -98,8 +98,8 @@ func checkedVersions(versions map[string]int64, now time.Time) map[string]int64 
 	return checked
 }
 
-// credible reports whether a registry may have given the version of a publication: it is
-// a time, or little more. The next one must be greater than what edges have.
+// credible reports whether a registry may have given out the version of a publication: it
+// is a time, or little more. The next one must be greater than what edges have.
 func credible(version int64, now time.Time) bool {
 	return version > 0 && version <= now.Add(versionAhead).UnixMicro()
 }

@@ -24,14 +24,14 @@ const (
 
 // StorageOperation is one use of the storage that edges share.
 type StorageOperation struct {
-	// Edge, At and Nonce make the proof of a request one of this request.
+	// Edge, At and Nonce make the proof of a request valid for this request alone.
 	Edge  string    `json:"edge"`
 	At    time.Time `json:"at"`
 	Nonce string    `json:"nonce"`
 
 	Verb StorageVerb `json:"verb"`
-	// Key is that of a value, or the name of a lock. List returns it and those below it,
-	// all if it is "".
+	// Key is that of a value, or the name of a lock. List returns this key and those
+	// below it; all keys if it is "".
 	Key   string `json:"key,omitempty"`
 	Value []byte `json:"value,omitempty"`
 	// Former is the SHA-256 of the value that is replaced.
@@ -57,12 +57,12 @@ type StorageRequest struct {
 
 // StorageAnswer is the answer to a StorageRequest.
 type StorageAnswer struct {
-	// Value is the one that was loaded; Missing is set where there is none.
+	// Value is the one that was loaded; Missing reports whether there is none.
 	Value   []byte `json:"value,omitempty"`
 	Missing bool   `json:"missing,omitempty"`
 	// Done reports whether a value was replaced, or the edge has the lock.
 	Done bool `json:"done,omitempty"`
-	// Entries are those of a list, sorted; More is set where others follow.
+	// Entries are those of a list, sorted; More reports whether others follow.
 	Entries []StorageEntry `json:"entries,omitempty"`
 	More    bool           `json:"more,omitempty"`
 }
@@ -74,8 +74,8 @@ type StorageEntry struct {
 	Modified time.Time `json:"modified"`
 }
 
-// Proven returns the request of an edge for an operation, with the proof that it knows
-// its secret.
+// Proven returns the request of an edge for an operation, with the proof that it has its
+// secret.
 func (o StorageOperation) Proven(edge string, secret []byte, now time.Time) (StorageRequest, error) {
 	o.Edge, o.At, o.Nonce = edge, now.UTC(), rand.Text()
 	text, err := json.Marshal(o)

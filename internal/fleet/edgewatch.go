@@ -57,8 +57,8 @@ type WantedVersion struct {
 	Age time.Duration
 	// Acknowledged is the version that the edge has; 0 if none is known.
 	Acknowledged int64
-	// Interim is set where it leaves out part of the release for a deployment that has
-	// ended since.
+	// Interim reports whether it leaves out part of the release for a deployment that
+	// has ended since.
 	Interim bool
 }
 

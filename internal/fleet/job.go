@@ -81,7 +81,7 @@ func RunTask(runID string, attempt int, job string) Task {
 	return Task{ID: fmt.Sprintf("%s/%d", runID, attempt), Kind: JobTask, Name: job}
 }
 
-// State is the outcome in a word, "running" while there is none.
+// State returns the outcome in a word, "running" while there is none.
 func (r JobRun) State() string { return cmp.Or(string(r.Outcome), "running") }
 
 // JobState is a job of a release with its last runs.
@@ -124,18 +124,19 @@ type RunRequest struct {
 
 // RunBegun is what a request for a run has led to.
 type RunBegun struct {
-	// Run is the run; nil where there is none, for the reason in Refused or Other.
+	// Run is the run; nil if there is none, for the reason in Refused or Other.
 	Run *JobRun `json:"run,omitempty"`
 	// Job is the component in the release, and Image its image by digest.
 	Job   servicedef.Component `json:"job"`
 	Image string               `json:"image"`
 	// ReleaseRun is the run of the release's deployment.
 	ReleaseRun string `json:"release_run,omitempty"`
-	// Draining is set where the node gets no new container.
+	// Draining reports whether the node gets no new container.
 	Draining bool `json:"draining,omitempty"`
 	// Other is the run that is under way.
 	Other *JobRun `json:"other,omitempty"`
-	// Refused is why the job cannot run: it is not of the release, or that is stopped.
+	// Refused is why the job cannot run: it is not in the release, or the release is
+	// stopped.
 	Refused string `json:"refused,omitempty"`
 }
 
@@ -156,9 +157,9 @@ type RunEnd struct {
 	Destinations []string `json:"-"`
 }
 
-// Events returns the event of a run's end: one for each that has failed, and one for the
-// first that has succeeded after that. Before is the run that ended before it; nil for
-// none.
+// Events returns the event of a run's end: one for each run that has failed, and one for
+// the first that has succeeded after that. Before is the run that ended before it; nil
+// for none.
 func (r JobRun) Events(before *JobRun, at time.Time) []Event {
 	event := Event{At: at, Since: r.Due, Node: r.Node, Drift: Drift{Service: r.Service, Component: r.Job, Container: r.Container}}
 	failed := before != nil && before.Outcome.Failed()

@@ -46,7 +46,7 @@ type Evidence struct {
 	Before map[string]Container
 	// Services are those that have a component on the node or a container there.
 	Services []ServiceRecord
-	// Deployments are the newest of each service, where they are under way or have
+	// Deployments are the newest of each service, if they are under way or have
 	// ended lately.
 	Deployments []RecentDeployment
 	// Open is the drift that has begun on the node and not ended, oldest first.

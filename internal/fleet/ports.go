@@ -40,8 +40,8 @@ type PortHolder struct {
 	Component string `json:"component"`
 	// Route is the one that has it; "" for a static port.
 	Route string `json:"route,omitempty"`
-	// Committed is set where the release's container uses it, and not only a
-	// deployment has asked for it.
+	// Committed reports whether the release's container uses it, rather than a
+	// deployment having only asked for it.
 	Committed bool `json:"committed,omitempty"`
 }
 

@@ -7,15 +7,14 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// PublicationSource is what the registry has of a service that its publication is made
-// of.
+// PublicationSource is what the registry has of a service to make its publication from.
 type PublicationSource struct {
 	// Definition is that of the release; nil before the first.
 	Definition *servicedef.Service
 	// Members are the components of the release, with their host ports.
 	Members []Member
 	// Addresses are those on which nodes publish routes, by node, and Machines the ids of
-	// their machines, "" where that is not known.
+	// their machines, "" if that is not known.
 	Addresses map[string]string
 	Machines  map[string]string
 	// Held are components whose only container is being replaced.

@@ -9,7 +9,7 @@ const HoldTime = 30 * time.Second
 type PublishRequest struct {
 	Service string `json:"service"`
 	// Deployment and Run are those of the deployment that asks for it: once that is
-	// closed, the request is a Conflict. 0 is for a request of none.
+	// closed, the request is a Conflict. 0 is for a request of no deployment.
 	Deployment int    `json:"deployment,omitempty"`
 	Run        string `json:"run,omitempty"`
 	// Held are the components whose only container is about to be replaced. Keep leaves
@@ -30,9 +30,9 @@ type MaintenanceRequest struct {
 type Committed struct {
 	// Former are the images of the service's former releases.
 	Former []FormerImage
-	// Publishing is nil where edges neither serve nor served the service.
+	// Publishing is nil if edges neither serve nor served the service.
 	Publishing *Publishing
-	// Secrets are the versions of secrets that are kept, where the request asks for them.
+	// Secrets are the versions of secrets that are kept, if the request asks for them.
 	Secrets []SecretRef
 }
 

@@ -32,8 +32,8 @@ func (r Release) AdoptedAnywhere() []Adopted {
 	return list
 }
 
-// Recognise returns the containers of a node, where those that the services have
-// adopted bear the labels that mcp would have given them.
+// Recognise returns the containers of a node; those that the services have adopted
+// get the labels that mcp would have given them.
 func Recognise(node string, containers []Container, services ...Release) []Container {
 	adopted := map[string]Adopted{}
 	for _, s := range services {

@@ -120,8 +120,8 @@ func (r Release) Adopts(id string) bool {
 }
 
 // Published returns the ports that a component's container publishes, without their
-// addresses. Known is false where nothing can be published, and where the definition
-// of the component is not known.
+// addresses. Known is false if nothing can be published, or if the definition of the
+// component is not known.
 func (r Release) Published(m Member) (ports []servicedef.Port, known bool) {
 	if r.Definition == nil {
 		return nil, false
@@ -194,7 +194,7 @@ type Member struct {
 	Address string `json:"address,omitempty"`
 }
 
-// CreatedBy reports whether the component's container bears these labels.
+// CreatedBy reports whether the component's container has these labels.
 func (m Member) CreatedBy(deployment int, run string) bool {
 	return m.Deployment == deployment && m.Run == run
 }
@@ -225,8 +225,8 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
-	// Lost is the number of the newest deployment where that was lost: its workflow was
-	// ended in Temporal; 0 if not.
+	// Lost is the number of the newest deployment if that was lost: its workflow was ended
+	// in Temporal; 0 if not.
 	Lost int `json:"lost,omitempty"`
 	// Pending is set when the definition that the operator gave last is not
 	// the release's.
@@ -236,8 +236,8 @@ type ServiceRecord struct {
 	Forbidden []string `json:"forbidden,omitempty"`
 }
 
-// WithForbidden adds to services the components that policies forbid, as the drift of nodes
-// has them.
+// WithForbidden adds to services the components that policies forbid, according to the
+// drift of nodes.
 func WithForbidden(services []ServiceRecord, nodes []NodeState) []ServiceRecord {
 	for _, n := range nodes {
 		for _, d := range n.Drift {

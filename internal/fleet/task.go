@@ -21,8 +21,8 @@ const (
 	JobTask TaskKind = "job"
 )
 
-// Task identifies a task: a container that runs to its end, once. It bears the labels
-// of its service and is no member of a release. The zero value is none.
+// Task identifies a task: a container that runs to its end, once. It has the labels of
+// its service and is not a member of a release. The zero value is none.
 type Task struct {
 	// ID is that of the run: whoever asks again for the same one gets the same container.
 	ID   string   `json:"id"`
@@ -47,7 +47,7 @@ const TaskSuffix = ".run-"
 // Valid reports whether a task is one that mcp can have started.
 func (t Task) Valid() bool { return !t.IsZero() && t == t.checked() }
 
-// checked returns a task as mcp can have labelled it; the zero value for another.
+// checked returns a task as mcp can have labelled it; the zero value for any other.
 func (t Task) checked() Task {
 	if t.ID == "" || len(t.ID) > maxName || !servicedef.IsLabel(t.Name) || t.Kind != StepTask && t.Kind != JobTask {
 		return Task{}
@@ -109,7 +109,7 @@ func TaskTail(lines []string) []string {
 	return tail
 }
 
-// Checked returns a result as it can be.
+// Checked returns a result with only values that it can have.
 func (r TaskResult) Checked() TaskResult {
 	r.Detail, r.Log = Text(r.Detail, maxText), TaskTail(r.Log)
 	r.ExitCode, r.Lines = within(r.ExitCode, -maxCount, maxCount), within(r.Lines, 0, maxCount)

@@ -7,7 +7,7 @@ import (
 
 // URL returns where clients reach the route: "https://shop.example/api",
 // "tcp://db.example:5432". Ports are those of an edge: it maps a route's port to the one
-// on which the edge listens, where that is another one. A route without a hostname has a
+// on which the edge listens, if that is another one. A route without a hostname has a
 // URL without one, "tcp://:5432", and that of a wildcard has "*" for its first label.
 func (r EdgeRoute) URL(ports map[int]int) string { return r.Endpoint.URL(r.Plain, ports) }
 

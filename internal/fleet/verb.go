@@ -15,7 +15,7 @@ const (
 	// VerbUndeploy removes a service's components. Its release has nothing to go
 	// back to.
 	VerbUndeploy Verb = "undeploy"
-	// VerbAdopt takes over containers that mcp has not started, and touches none.
+	// VerbAdopt takes over containers that mcp has not started, and changes none.
 	VerbAdopt Verb = "adopt"
 	// VerbStop stops the release and keeps its containers.
 	VerbStop Verb = "stop"

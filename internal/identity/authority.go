@@ -25,7 +25,7 @@ const (
 	authorityLife = 10 * 365 * 24 * time.Hour
 	// DefaultLife is how long a certificate lives.
 	DefaultLife = 7 * 24 * time.Hour
-	// MinLife and MaxLife bound it.
+	// MinLife and MaxLife bound that life.
 	MinLife, MaxLife = time.Hour, 90 * 24 * time.Hour
 	// ServerLife is how long the certificate of a gateway lives, which it makes itself.
 	ServerLife = 24 * time.Hour
@@ -72,16 +72,17 @@ func ParseAuthority(text []byte) (*Authority, error) {
 	return &Authority{chain[0], key}, nil
 }
 
-// Marshal returns certificate and private key, in PEM. Nothing may keep them but sealed.
+// Marshal returns the certificate and the private key, in PEM. They may be kept only
+// sealed.
 func (a *Authority) Marshal() ([]byte, error) {
 	key, err := encodeKey(a.key)
 	return append(encodeChain([]*x509.Certificate{a.certificate}), key...), err
 }
 
-// Roots are what those who trust this authority keep.
+// Roots returns what those who trust this authority keep.
 func (a *Authority) Roots() Roots { return Roots{a.certificate} }
 
-// Fingerprint is the authority's.
+// Fingerprint returns the authority's fingerprint.
 func (a *Authority) Fingerprint() string { return Fingerprint(a.certificate) }
 
 // Fingerprint returns the SHA-256 of a certificate, in hexadecimal.
@@ -91,7 +92,7 @@ func Fingerprint(c *x509.Certificate) string {
 }
 
 // Issue signs a certificate of an identity for the key of a request, in DER. Whatever the
-// request asks for beside its key is ignored.
+// request asks for besides its key is ignored.
 func (a *Authority) Issue(who Identity, request []byte, life time.Duration, now time.Time) (*x509.Certificate, error) {
 	if err := who.Check(); err != nil {
 		return nil, err
@@ -113,8 +114,8 @@ func (a *Authority) Issue(who Identity, request []byte, life time.Duration, now 
 	return sign(t, a.certificate, key, a.key)
 }
 
-// Server makes key and certificate of a gateway, and returns them with the authority's
-// certificate, by which those who join recognize it.
+// Server makes the key and the certificate of a gateway, and returns them with the
+// authority's certificate, by which those who join recognize it.
 func (a *Authority) Server(now time.Time) (chain []*x509.Certificate, key crypto.Signer, err error) {
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -158,7 +159,7 @@ func sign(t, parent *x509.Certificate, key crypto.PublicKey, by crypto.Signer) (
 const maxRequest = 8 << 10
 
 // requestedKey returns the key of a request whose signature proves that the sender has
-// the private one. Keys of the kinds that NewKey makes are accepted.
+// the private key. Keys of the kinds that NewKey makes are accepted.
 func requestedKey(request []byte) (crypto.PublicKey, error) {
 	if len(request) > maxRequest {
 		return nil, fault.New(fault.Invalid, "a request for a certificate of %d bytes: at most %d are permitted", len(request), maxRequest)
@@ -178,7 +179,7 @@ func requestedKey(request []byte) (crypto.PublicKey, error) {
 }
 
 // RequestedKey returns the public key of a request, in DER, by which it is recognized. It
-// fails where Issue would.
+// returns an error if Issue would.
 func RequestedKey(request []byte) ([]byte, error) {
 	key, err := requestedKey(request)
 	if err != nil {

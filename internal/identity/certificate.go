@@ -11,13 +11,14 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// scheme is that of the URI in a certificate.
+// scheme is the scheme of the URI in a certificate.
 const scheme = "mcp"
 
 // maxURI bounds the URI in a certificate, in bytes.
 const maxURI = 8 << 10
 
-// uri is the identity as it stands in a certificate: mcp://deployer/ci?id=4f…&service=shop.
+// uri returns the identity as it stands in a certificate:
+// mcp://deployer/ci?id=4f…&service=shop.
 func (i Identity) uri() *url.URL {
 	query := url.Values{"id": {i.ID}}
 	for _, s := range i.Services {
@@ -29,8 +30,8 @@ func (i Identity) uri() *url.URL {
 	return &url.URL{Scheme: scheme, Host: string(i.Role), Path: "/" + i.Name, RawQuery: query.Encode()}
 }
 
-// FromCertificate returns the identity in a certificate. Whether that is genuine, valid
-// and not revoked is not its business: see Roots.Caller.
+// FromCertificate returns the identity in a certificate. It does not check whether the
+// certificate is genuine, valid and not revoked: see Roots.Caller.
 func FromCertificate(c *x509.Certificate) (Identity, error) {
 	if len(c.URIs) != 1 || c.URIs[0].Scheme != scheme {
 		return Identity{}, fault.New(fault.Unauthorized, "the certificate names no identity of mcp's")
@@ -97,9 +98,9 @@ func (r Roots) pool() *x509.CertPool {
 	return pool
 }
 
-// Caller returns the identity of the client of a connection, with its certificate. Where
-// the certificate is genuine, but not valid at that time, identity and certificate are
-// returned beside the error, an *OutOfTime.
+// Caller returns the identity of the client of a connection, with its certificate. If the
+// certificate is genuine, but not valid at that time, identity and certificate are returned
+// with the error, an *OutOfTime.
 func (r Roots) Caller(state tls.ConnectionState, now time.Time) (Identity, *x509.Certificate, error) {
 	if len(state.PeerCertificates) == 0 {
 		return Identity{}, nil, fault.New(fault.Unauthorized, "the connection has no client certificate").
@@ -145,8 +146,8 @@ func (r Roots) door(state tls.ConnectionState, now time.Time) (*OutOfTime, error
 	return outside, nil
 }
 
-// verify checks a certificate. One that is genuine, but not valid at that time, is
-// outside.
+// verify checks a certificate. For one that is genuine, but not valid at that time, outside
+// is not nil.
 func (r Roots) verify(leaf *x509.Certificate, usage x509.ExtKeyUsage, server string, now time.Time) (outside *OutOfTime, err error) {
 	at := now
 	switch {

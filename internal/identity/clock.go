@@ -26,8 +26,8 @@ func (e *OutOfTime) Error() string {
 		e.Of, stamp(e.Until), rounded(e.Now.Sub(e.Until)), stamp(e.Now))
 }
 
-// Leeway is how far the clocks of two machines may differ: certificates begin so much
-// before they are issued.
+// Leeway is how far the clocks of two machines may differ: certificates become valid
+// that long before they are issued.
 const Leeway = 10 * time.Minute
 
 // CheckClock compares this machine's clock with the gateway's. A difference of more than

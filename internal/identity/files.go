@@ -82,18 +82,18 @@ const rejoin = "join again with a new token: mcp join TOKEN"
 // Request returns a request for the next certificate of the same key.
 func (c Content) Request() ([]byte, error) { return Request(c.key) }
 
-// TLS is the certificate with its key.
+// TLS returns the certificate with its key.
 func (c Content) TLS() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{c.Certificate.Raw}, PrivateKey: c.key, Leaf: c.Certificate}
 }
 
-// Due is when the certificate should be renewed: at two thirds of its life.
+// Due returns when the certificate should be renewed: at two thirds of its life.
 func (c Content) Due() time.Time {
 	life := c.Certificate.NotAfter.Sub(c.Certificate.NotBefore)
 	return c.Certificate.NotBefore.Add(life / 3 * 2)
 }
 
-// Create writes an identity. One that is there is replaced: its key is lost.
+// Create writes an identity. An existing one is replaced: its key is lost.
 func (d Directory) Create(roots Roots, certificate *x509.Certificate, key *ecdsa.PrivateKey) error {
 	if _, err := FromCertificate(certificate); err != nil {
 		return err
@@ -108,8 +108,8 @@ func (d Directory) Create(roots Roots, certificate *x509.Certificate, key *ecdsa
 	if err != nil {
 		return err
 	}
-	// The certificate is last: without it there is no identity yet. One that replaces another
-	// is removed first, so that no key stands beside a certificate of another.
+	// The certificate is written last: without it there is no identity yet. A former one is
+	// removed first, so that no key stands beside a certificate of another.
 	if err := os.Remove(d.file(certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.Wrap(fault.Internal, err, "replacing the identity in %s", d)
 	}
@@ -127,8 +127,8 @@ func (d Directory) Renew(roots Roots, certificate *x509.Certificate) error {
 	return d.write(certificateFile, encodeChain([]*x509.Certificate{certificate}))
 }
 
-// ClientTLS is the configuration of connections to a gateway, of the given protocols.
-// Each handshake reads the files again, so that what was renewed counts.
+// ClientTLS returns the configuration of connections to a gateway, of the given protocols.
+// Each handshake reads the files again, so that a renewed certificate takes effect.
 func (d Directory) ClientTLS(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, ServerName: ServerName, NextProtos: protocols,

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Role is what an identity is there for. What it may do is decided elsewhere.
+// Role is what an identity is for. What it may do is decided elsewhere.
 type Role string
 
 // The roles.
@@ -112,7 +112,7 @@ func Parse(text string) (Identity, error) {
 	return i, i.checkName()
 }
 
-// Check fails for an identity that no certificate may name.
+// Check returns an error for an identity that no certificate may name.
 func (i Identity) Check() error {
 	if err := i.checkName(); err != nil {
 		return err
@@ -172,7 +172,7 @@ func NewContext(ctx context.Context, caller Identity) context.Context {
 	return context.WithValue(ctx, contextKey{}, caller)
 }
 
-// FromContext returns the caller; ok is false where there is none.
+// FromContext returns the caller; ok is false if there is none.
 func FromContext(ctx context.Context) (caller Identity, ok bool) {
 	caller, ok = ctx.Value(contextKey{}).(Identity)
 	return caller, ok && !caller.IsZero()

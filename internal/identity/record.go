@@ -4,7 +4,7 @@ import "time"
 
 // TokenUse is the use of a token.
 type TokenUse struct {
-	// Hash is that of the token's secret, Key that of the public key of the machine.
+	// Hash is the hash of the token's secret, Key that of the public key of the machine.
 	Hash, Key string
 	// From is where the request comes from.
 	From string
@@ -58,7 +58,8 @@ const (
 	Revoked = "revoked"
 )
 
-// Record is an identity as the registry has it. Zero times have not happened.
+// Record is an identity as the registry has it. The time of what has not happened is
+// zero.
 type Record struct {
 	Identity
 	Life       time.Duration `json:"life"`
@@ -75,7 +76,7 @@ type Record struct {
 	Authority string `json:"authority,omitempty"`
 }
 
-// State is what the identity is at a time: Invited, Active, Expired or Revoked.
+// State returns what the identity is at a time: Invited, Active, Expired or Revoked.
 func (r Record) State(now time.Time) string {
 	switch {
 	case !r.Revoked.IsZero():

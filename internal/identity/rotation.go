@@ -7,7 +7,7 @@ import (
 )
 
 // Spread is how long the next authority signs nothing after it was made, so that every
-// gateway knows it before it sees a certificate of it.
+// gateway has it before it sees a certificate of it.
 const Spread = time.Minute
 
 // Authorities are those of the gateways: one, or two while the next takes over. Certificates
@@ -19,7 +19,7 @@ type Authorities struct {
 	Next *Authority
 }
 
-// Roots are what those who trust the gateways keep.
+// Roots returns what those who trust the gateways keep.
 func (a Authorities) Roots() Roots {
 	roots := a.Current.Roots()
 	if a.Next != nil {
@@ -36,13 +36,13 @@ func (a Authorities) Issuer(now time.Time) *Authority {
 	return a.Current
 }
 
-// Made is when the authority was made.
+// Made returns when the authority was made.
 func (a *Authority) Made() time.Time { return a.certificate.NotBefore.Add(Leeway) }
 
 // RotationStep is what an operator asks for: to replace the authority by another one.
 type RotationStep struct {
-	// Begin makes the next authority, unless there is one. Without it and Finish the answer
-	// is what there is.
+	// Begin makes the next authority, unless there is one. Without it and Finish, the answer
+	// is the present state.
 	Begin bool `json:"begin,omitempty"`
 	// Finish drops the present authority, if no identity needs it any more, or Force is set.
 	Finish bool `json:"finish,omitempty"`
@@ -57,7 +57,7 @@ type Rotation struct {
 	Next      string `json:"next,omitempty"`
 	// Made is when the next one was made.
 	Made time.Time `json:"made,omitzero"`
-	// Finished is set where this step has dropped the authority before.
+	// Finished reports whether this step has dropped the authority before.
 	Finished bool `json:"finished,omitempty"`
 	// Waiting are the identities that would be refused without the present authority: their
 	// certificates are of it, or their tokens name it.
@@ -80,7 +80,7 @@ func (r Roots) Signed(c *x509.Certificate) bool {
 	return slices.ContainsFunc(r, func(root *x509.Certificate) bool { return c.CheckSignatureFrom(root) == nil })
 }
 
-// Fingerprints returns those of the roots.
+// Fingerprints returns the fingerprints of the roots.
 func (r Roots) Fingerprints() []string {
 	list := make([]string, len(r))
 	for i, c := range r {

@@ -20,10 +20,10 @@ type Token struct {
 	Name string `json:"name"`
 	// Door are the addresses of the gateways, each host:port.
 	Door []string `json:"door"`
-	// Authority is the fingerprint of the authority: a machine that joins knows by it
-	// that it speaks with the right gateway.
+	// Authority is the fingerprint of the authority: by it, a machine that joins
+	// recognizes the right gateway.
 	Authority string `json:"authority"`
-	// Secret is what the gateway knows the hash of.
+	// Secret is the secret of which the gateway has the hash.
 	Secret []byte `json:"secret"`
 }
 
@@ -44,7 +44,7 @@ func NewSecret() (secret []byte, hash string) {
 }
 
 // HashSecret returns the SHA-256 of a secret, in hexadecimal. The secret has 256 random
-// bits, so that a slow hash would protect nothing more.
+// bits, so a slow hash would not protect it better.
 func HashSecret(secret []byte) string {
 	sum := sha256.Sum256(secret)
 	return hex.EncodeToString(sum[:])
@@ -62,7 +62,7 @@ func (t Token) String() string {
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(text)
 }
 
-// Who is the role and the name of the token.
+// Who returns the role and the name of the token.
 func (t Token) Who() Identity { return Identity{Role: t.Role, Name: t.Name} }
 
 // ParseToken reads a token. The error quotes nothing of it.

@@ -12,8 +12,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Add adds a new key to the file at path, behind the others: it decrypts alone, until
-// [Promote] makes it the first. Where there is no file, it makes one, whose key encrypts
+// Add adds a new key to the file at path, after the others: the key only decrypts, until
+// [Promote] makes it the first. If there is no file, Add makes one, whose key encrypts
 // at once unless only is set.
 func Add(path string, only bool) (added Key, r Ring, err error) {
 	r, err = change(path, func(r *Ring) error {
@@ -68,8 +68,8 @@ func (r Ring) find(path, id string) (Key, error) {
 	return k, nil
 }
 
-// change changes the file at path, which it makes if that is new. Of several processes
-// that do so at once, each sees what the others have written.
+// change changes the file at path, which it creates if there is none. If several
+// processes do so at once, each sees what the others have written.
 func change(path string, edit func(*Ring) error) (r Ring, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return r, fault.Wrap(fault.Internal, err, "change the encryption keys of %s", path)

@@ -1,4 +1,4 @@
-// Package keyring has the keys with which mcp encrypts what rests in Temporal and in
-// Postgres: a file of several, of which one encrypts and all decrypt, and the
-// encryption itself.
+// Package keyring provides the keys with which mcp encrypts what rests in Temporal
+// and in Postgres: a file of several keys, of which one encrypts and all decrypt,
+// and the encryption itself.
 package keyring

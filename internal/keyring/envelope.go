@@ -15,7 +15,7 @@ func (k Key) Enclose(purpose string, bound, value []byte) []byte {
 	return append(k.Prefix(), k.Seal(purpose, bound, value)...)
 }
 
-// Prefix is how each envelope of the key begins.
+// Prefix returns the bytes with which each envelope of the key begins.
 func (k Key) Prefix() []byte { return append([]byte{format, byte(len(k.ID))}, k.ID...) }
 
 // KeyOf returns the name of the key of an envelope; "" if it is none.
@@ -26,8 +26,8 @@ func KeyOf(envelope []byte) string {
 	return string(envelope[2 : 2+envelope[1]])
 }
 
-// Disclose is the inverse of [Key.Enclose]. Of names what the envelope has, for the error,
-// which names the key and the file. Nil keys are none.
+// Disclose is the inverse of [Key.Enclose]. Of names what the envelope holds, for the
+// error, which names the key and the file. Nil keys are none.
 func (k *Keys) Disclose(of, purpose string, bound, envelope []byte) ([]byte, error) {
 	id := KeyOf(envelope)
 	switch {
@@ -49,7 +49,7 @@ func (k *Keys) Disclose(of, purpose string, bound, envelope []byte) ([]byte, err
 	return value, nil
 }
 
-// proofPurpose is that of [Key.Proof].
+// proofPurpose is the purpose of [Key.Proof].
 const proofPurpose = "proof of a key"
 
 var proofText = []byte("mcp")
@@ -57,7 +57,7 @@ var proofText = []byte("mcp")
 // Proof returns an envelope by which Proves recognizes the key.
 func (k Key) Proof() []byte { return k.Enclose(proofPurpose, []byte(k.ID), proofText) }
 
-// Proves returns an error unless the keys have the one of a proof.
+// Proves returns an error unless the keys include the key of a proof.
 func (k *Keys) Proves(of string, proof []byte) error {
 	text, err := k.Disclose(of, proofPurpose, []byte(KeyOf(proof)), proof)
 	if err == nil && !bytes.Equal(text, proofText) {

@@ -21,15 +21,15 @@ const (
 	// maxFile and maxKeys bound a file of keys.
 	maxFile = 64 << 10
 	maxKeys = 100
-	// standby is the line with which a file begins whose keys only decrypt yet.
+	// standby is the first line of a file whose keys only decrypt so far.
 	standby = "standby"
 )
 
-// Ring is what a file of keys has.
+// Ring is the content of a file of keys.
 type Ring struct {
 	// Keys are in the order of the file.
 	Keys []Key
-	// Standby is set where none of the keys encrypts yet; otherwise the first does.
+	// Standby reports whether none of the keys encrypts yet; otherwise the first does.
 	Standby bool
 }
 
@@ -52,7 +52,7 @@ func (r Ring) IDs() []string {
 }
 
 // Read reads a file of keys. A file that other users could read, or that is a link, is
-// Unauthorized, one that is missing NotFound, and one that is no such file Invalid: the
+// Unauthorized, a missing one NotFound, and one that is not a file of keys Invalid: the
 // error then names the line and quotes nothing of it.
 func Read(path string) (Ring, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
@@ -77,8 +77,8 @@ func Read(path string) (Ring, error) {
 	return parseFile(path, text)
 }
 
-// private returns an error unless only the file's user can read it, who is this
-// process's user or root.
+// private returns an error unless the file's owner is this process's user or root, and
+// nobody else can read it.
 func private(path string, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	tagSize    = 16
 )
 
-// Overhead is by how many bytes a sealed value is longer than the value.
+// Overhead is how many bytes longer a sealed value is than the value.
 const Overhead = saltSize + nonceSize + tagSize
 
 // Key is a secret key and its public name.
@@ -78,12 +78,12 @@ func parse(id, secret string) (Key, error) {
 // text is the line of the key in a file.
 func (k Key) text() string { return k.ID + " " + base64.StdEncoding.EncodeToString(k.secret[:]) }
 
-// equal reports whether two keys have one secret.
+// equal reports whether two keys have the same secret.
 func (k Key) equal(other Key) bool { return k.secret == other.secret }
 
 // Seal encrypts a value for one purpose. Bound is authenticated with it and is not part
-// of the result: who opens the value must give the same. Each call derives a key of its
-// own, from the key, the purpose and a random salt, so that there is no number of
+// of the result: whoever opens the value must give the same. Each call derives a key of
+// its own, from the key, the purpose and a random salt, so that there is no number of
 // values after which a random nonce could repeat.
 func (k Key) Seal(purpose string, bound, value []byte) []byte {
 	sealed := make([]byte, saltSize+nonceSize, len(value)+Overhead)

@@ -10,8 +10,8 @@ import (
 // checkEvery is how often a file of keys is checked for changes.
 const checkEvery = 2 * time.Second
 
-// Keys are those of a file that may change: a process that runs takes over a key that
-// is added to its file, and one that is made the first. It is safe for use by many
+// Keys are those of a file that may change: a running process adopts a key that is
+// added to its file, and one that becomes the first. It is safe for use by many
 // goroutines.
 type Keys struct {
 	path string
@@ -70,8 +70,8 @@ func (k *Keys) Ring() Ring {
 	return k.ring
 }
 
-// Problem returns why the file could not be read the last time: the keys are those of
-// before.
+// Problem returns why the file could not be read the last time: the keys are then the
+// former ones.
 func (k *Keys) Problem() error {
 	k.Ring()
 	k.mu.Lock()

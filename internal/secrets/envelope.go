@@ -22,7 +22,7 @@ const (
 )
 
 // Recipient is whom a value is sealed to: a node, a builder, or a recovery key, with which
-// an operator can open it where the others are lost.
+// an operator can open it if the others are lost.
 type Recipient struct {
 	Name string `json:"name"`
 	// Builder is set for a builder, and Recovery for a recovery key.
@@ -45,7 +45,7 @@ func (r Recipient) String() string {
 // IsNode reports whether the recipient is a node.
 func (r Recipient) IsNode() bool { return !r.Recovery && !r.Builder }
 
-// kind is what the recipient is, in what is signed and in the order of recipients.
+// kind returns what the recipient is, for what is signed and for the order of recipients.
 func (r Recipient) kind() string {
 	switch {
 	case r.Recovery:
@@ -103,8 +103,8 @@ func CheckValue(ref Ref, value []byte) error {
 	return nil
 }
 
-// Check returns an Invalid error unless the envelope has a form that it can have, and
-// its own signer has signed it. It does not say that the signer is to be trusted.
+// Check returns an Invalid error unless the envelope has a valid form, and its own signer
+// has signed it. It does not say that the signer is to be trusted.
 func (e Envelope) Check() error {
 	if err := e.Ref.Check(); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (e Envelope) Check() error {
 // Has reports whether the value is sealed to a recipient.
 func (e Envelope) Has(r Recipient) bool { return slices.Contains(e.Recipients, r) }
 
-// message is what is signed: every field behind its length, so that no two envelopes have
-// the same.
+// message returns what is signed: every field after its length, so that no two envelopes
+// have the same message.
 func (e Envelope) message() []byte {
 	fields := [][]byte{
 		[]byte("mcp secret envelope 1"), []byte(e.Service), []byte(e.Name), []byte(strconv.Itoa(e.Version)),
@@ -147,7 +147,7 @@ func (e Envelope) message() []byte {
 	return framed(append(fields, e.Sealed)...)
 }
 
-// framed returns fields, each behind its length.
+// framed returns fields, each after its length.
 func framed(fields ...[]byte) []byte {
 	var text []byte
 	for _, field := range fields {

@@ -10,8 +10,8 @@ import (
 
 // Reader opens envelopes on a node, or on the host of a builder.
 type Reader struct {
-	// Node is the name of the node, or that of the builder where Builder is set. Identity is
-	// its private key; nil where it has none.
+	// Node is the name of the node, or that of the builder if Builder is set. Identity is
+	// its private key; nil if it has none.
 	Node     string
 	Builder  bool
 	Identity *seal.Identity
@@ -111,7 +111,7 @@ func (o Opener) Open(want Ref, e Envelope) ([]byte, error) {
 	return opened(o.Identity, want, e)
 }
 
-// Untrusted is the error of a signer whom the node or the builder does not trust.
+// Untrusted returns the error of a signer whom the node or the builder does not trust.
 func (r Reader) Untrusted(signer string) *fault.Error {
 	return fault.New(fault.Unauthorized, "%s does not trust its signer %.80s", r, signer).
 		WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
@@ -135,7 +135,7 @@ func (r Reader) addressed(want Ref, e Envelope) error {
 	return f
 }
 
-// SealAgain is what to do about a version that is not sealed to what needs it.
+// SealAgain returns what to do about a version that is not sealed to what needs it.
 func SealAgain(ref Ref) string {
 	return fmt.Sprintf("seal it again, to all that need it now: mcp secret rekey %s --identity FILE, with a recovery key, or mcp secret set %s/%s with the value", ref.Service, ref.Service, ref.Name)
 }

@@ -20,20 +20,21 @@ const maxVersion = 1<<31 - 1
 type Ref struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
-	// Version counts from 1. A number is never used again, also not after a removal.
+	// Version counts from 1. A number is never used again, not even after a removal.
 	Version int `json:"version"`
 }
 
 // String returns the reference for people: "shop/db v7".
 func (r Ref) String() string { return fmt.Sprintf("%s/%s v%d", r.Service, r.Name, r.Version) }
 
-// Subject is what the value is sealed under. Neither services nor names have a slash.
+// Subject returns what the value is sealed under. Neither services nor names have a
+// slash.
 func (r Ref) Subject() string {
 	return "secret/" + r.Service + "/" + r.Name + "/" + strconv.Itoa(r.Version)
 }
 
-// EngineName is the name of the version at a node's engine: "mcp-shop.db.v7". Names of
-// services have no dot: so no two versions have one name.
+// EngineName returns the name of the version at a node's engine: "mcp-shop.db.v7".
+// Names of services have no dot, so no two versions have the same name.
 func (r Ref) EngineName() string { return fmt.Sprintf("mcp-%s.%s.v%d", r.Service, r.Name, r.Version) }
 
 // Check returns an Invalid error unless the reference is one that can exist.

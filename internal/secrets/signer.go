@@ -86,8 +86,8 @@ func (k SigningKey) Signer() Signer {
 }
 
 // Mark returns a mark of the value of a secret, by which the same operator recognizes the
-// value, which takes the private key: it is an HMAC with a key derived from that.
-// Two secrets with one value have different marks.
+// value. That takes the private key: the mark is an HMAC with a key derived from it. Two
+// secrets with the same value have different marks.
 func (k SigningKey) Mark(service, name string, value []byte) ([]byte, error) {
 	key, err := hkdf.Key(sha256.New, k.private.Seed(), nil, "mcp secret mark 1", sha256.Size)
 	if err != nil {

@@ -51,7 +51,7 @@ type Addition struct {
 	Rekey bool `json:"rekey,omitempty"`
 }
 
-// Current returns the newest version; ok is false where it is not kept.
+// Current returns the newest version; ok is false if it is not kept.
 func (s Secret) Current() (v Version, ok bool) {
 	i := slices.IndexFunc(s.Versions, func(v Version) bool { return v.Version == s.Newest })
 	if i < 0 {
@@ -60,12 +60,12 @@ func (s Secret) Current() (v Version, ok bool) {
 	return s.Versions[i], true
 }
 
-// Marked reports whether a version bears a mark.
+// Marked reports whether a version has a mark.
 func (v Version) Marked(signer Signer, mark []byte) bool {
 	return v.Signer == signer && len(mark) > 0 && bytes.Equal(v.Mark, mark)
 }
 
-// SameRecipients reports whether two lists are the same recipients, in any order.
+// SameRecipients reports whether two lists have the same recipients, in any order.
 func SameRecipients(a, b []Recipient) bool { return slices.Equal(sorted(a), sorted(b)) }
 
 func compareRecipients(a, b Recipient) int {

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// ErrGone is the cause for which the context of a stream has ended: its operator does not
+// ErrGone is the cause with which the context of a stream ends when its operator does not
 // wait for it any more.
 var ErrGone = errors.New("the operator has gone, or the connection to the door is broken")
 
@@ -20,7 +20,7 @@ var ErrGone = errors.New("the operator has gone, or the connection to the door i
 type Accepted struct {
 	Header Header
 	// Resizes has the newest size of the terminal, and Signals the signals for the
-	// command, of which those that are not taken are lost.
+	// command; those that are not taken are lost.
 	Resizes chan Size
 	Signals chan string
 

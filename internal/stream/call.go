@@ -70,7 +70,7 @@ func (c *Client) Call(ctx context.Context, h Header) (*Call, error) {
 	return call, nil
 }
 
-// Call is an operator's end of a stream. Next is for one goroutine; the others may send
+// Call is an operator's end of a stream. Next is for one goroutine; others may send
 // meanwhile.
 type Call struct {
 	conn   net.Conn
@@ -161,7 +161,7 @@ func (c *Call) send(kind Kind, data []byte) error {
 	return err
 }
 
-// Close ends the stream, and reports whether that was open. The node ends what it did for
+// Close ends the stream, and reports whether it was open. The node ends what it did for
 // it.
 func (c *Call) Close() (was bool) {
 	c.done.Do(func() {
@@ -200,7 +200,7 @@ func (c *Call) Send(in io.Reader) error {
 }
 
 // Receive writes what the node sends until the end, and returns the exit code. A Failure
-// of the node is its error.
+// of the node is returned as the error.
 func (c *Call) Receive(stdout, stderr io.Writer) (code int, err error) {
 	defer c.Close()
 	for {

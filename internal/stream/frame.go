@@ -75,10 +75,10 @@ type Frame struct {
 // ends reports whether the frame is the last of a stream.
 func (f Frame) ends() bool { return f.Kind == Exit || f.Kind == Failure }
 
-// Code is the exit code that an Exit holds.
+// Code returns the exit code that an Exit holds.
 func (f Frame) Code() int { return int(int32(binary.BigEndian.Uint32(f.Data))) }
 
-// Fault is the error that a Failure holds.
+// Fault returns the error that a Failure holds.
 func (f Frame) Fault() *fault.Error { return decodeFault(f.Data) }
 
 // exact are the sizes of frames that have only one, and most the bounds of those that
@@ -106,8 +106,8 @@ type frameReader struct {
 	buffer []byte // the last frame, with its head
 }
 
-// next reads a frame. The error is io.EOF where the stream has ended between two frames,
-// and Invalid for one that does not belong there.
+// next reads a frame. The error is io.EOF if the stream has ended between two frames, and
+// Invalid for a frame that does not belong there.
 func (r *frameReader) next() (Frame, error) {
 	if cap(r.buffer) < frameHead {
 		r.buffer = make([]byte, frameHead, firstBuffer)
@@ -133,7 +133,7 @@ func (r *frameReader) next() (Frame, error) {
 	return Frame{kind, r.buffer[frameHead:]}, nil
 }
 
-// check fails where the side does not send such a frame.
+// check returns an error if the side does not send such a frame.
 func (r *frameReader) check(kind Kind, size uint32) error {
 	wanted, isExact := exact[kind]
 	limit, isBounded := most[kind]
@@ -148,7 +148,7 @@ func (r *frameReader) check(kind Kind, size uint32) error {
 	return nil
 }
 
-// raw is the last frame as it was read.
+// raw returns the last frame as it was read.
 func (r *frameReader) raw() []byte { return r.buffer }
 
 // encode appends a frame to a buffer.
@@ -158,10 +158,10 @@ func encode(to []byte, kind Kind, data []byte) []byte {
 	return append(to, data...)
 }
 
-// number is a frame of four bytes.
+// number returns the four bytes of a frame that holds a number.
 func number(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(int32(n))) }
 
-// Size is that of a terminal, in characters.
+// Size is the size of a terminal, in characters.
 type Size = runtime.TerminalSize
 
 func encodeSize(s Size) []byte {
@@ -172,7 +172,7 @@ func decodeSize(data []byte) Size {
 	return Size{Rows: binary.BigEndian.Uint16(data), Columns: binary.BigEndian.Uint16(data[2:])}
 }
 
-// encodeFault is an error as a frame has it: without what would make that too long.
+// encodeFault encodes an error for a frame, without what would make the frame too long.
 func encodeFault(f *fault.Error) []byte {
 	data, err := json.Marshal(f)
 	if err != nil || len(data) > MaxFrame {
@@ -183,7 +183,7 @@ func encodeFault(f *fault.Error) []byte {
 	return data
 }
 
-// decodeFault is the error in a Failure.
+// decodeFault returns the error in a Failure.
 func decodeFault(data []byte) *fault.Error {
 	var f fault.Error
 	if err := json.Unmarshal(data, &f); err != nil || f.Message == "" || !f.Kind.Exists() {

@@ -31,7 +31,8 @@ const (
 	CopyTo   Verb = "cp-to"
 	// Forward carries one connection.
 	Forward Verb = "port-forward"
-	// Access carries lines of an access log, from an edge. The others are served by nodes.
+	// Access carries lines of an access log, from an edge. The other verbs are served by
+	// nodes.
 	Access Verb = "access"
 )
 
@@ -41,15 +42,15 @@ func (v Verb) Changes() bool { return v != Logs && v != Access }
 // Header begins a stream.
 type Header struct {
 	Verb Verb `json:"verb"`
-	// Node serves the stream or, of the verb Access, Edge.
+	// Node serves the stream; for the verb Access, Edge does.
 	Node string `json:"node"`
 	Edge string `json:"edge,omitempty"`
-	// Service and Component name the container, whose labels must have them. Of the verb
+	// Service and Component name the container, whose labels must have them. With the verb
 	// Access there is no component.
 	Service   string `json:"service"`
 	Component string `json:"component"`
-	// Unlabelled says that the container has none of mcp's labels, as one that was adopted:
-	// then its name alone is compared.
+	// Unlabelled says that the container has none of mcp's labels, like one that was
+	// adopted: then only its name is compared.
 	Unlabelled bool `json:"unlabelled,omitempty"`
 	// Task is a run of a step or a job, whose output is read instead of that of a component.
 	// Component is its name then.
@@ -79,7 +80,7 @@ type LogsRequest struct {
 	// any age.
 	Lines int           `json:"lines"`
 	Since time.Duration `json:"since,omitempty"`
-	// Follow goes on with new lines. Of a task it ends with the program.
+	// Follow goes on with new lines. For a task it ends with the program.
 	Follow bool `json:"follow,omitempty"`
 	// Beginning follows containers from their beginning, and After from where a former
 	// stream ended, by their ids. Then Lines and Since select nothing.
@@ -101,8 +102,8 @@ type ExecRequest struct {
 	Term     string `json:"term,omitempty"`
 }
 
-// CopyRequest names a file or a directory to read; or to write, where what is at the top
-// of the archive gets the place of Path, or one in the directory of that path.
+// CopyRequest names a file or a directory to read; or to write: what is at the top of the
+// archive is put at Path, or into the directory of that path.
 type CopyRequest struct {
 	Path string `json:"path"`
 	// Name is that of what is at the top of an archive that is written.
@@ -121,11 +122,11 @@ const (
 	MaxLines = 10000
 	maxPath  = 4096
 	maxTerm  = 64
-	// maxMarks is how many containers may be gone on with.
+	// maxMarks is how many containers' output may be continued.
 	maxMarks = 100
 )
 
-// Target names the container for people: "shop/api"; or the service, of the verb Access.
+// Target names the container for people: "shop/api"; or, for the verb Access, the service.
 func (h Header) Target() string {
 	if h.Verb == Access {
 		return h.Service
@@ -133,7 +134,7 @@ func (h Header) Target() string {
 	return h.Service + "/" + h.Component
 }
 
-// server is who serves the stream: "node/rift", "edge/front".
+// server returns what serves the stream: "node/rift", "edge/front".
 func (h Header) server() string {
 	if h.Verb == Access {
 		return serverOf(identity.Edge, h.Edge)
@@ -143,7 +144,7 @@ func (h Header) server() string {
 
 func serverOf(role identity.Role, name string) string { return string(role) + "/" + name }
 
-// from names who serves the stream, for people: "node rift".
+// from names what serves the stream, for people: "node rift".
 func (h Header) from() string { return strings.Replace(h.server(), "/", " ", 1) }
 
 // Container is the name of the container.
@@ -154,8 +155,8 @@ func (h Header) Container() string {
 	return servicedef.ContainerNameFor(h.Service, h.Component)
 }
 
-// Detail says what is asked for, as the audit has it. It has no arguments of commands,
-// where a password may be.
+// Detail says what is asked for, as the audit has it. It leaves out arguments of commands,
+// which may have a password in them.
 func (h Header) Detail() string {
 	switch h.Verb {
 	case Exec:
@@ -176,7 +177,7 @@ func (h Header) Detail() string {
 // word is a name of a node, a service or a component.
 var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
-// Check fails where the header is none that a node could serve.
+// Check returns an error if no node could serve the header.
 func (h Header) Check() error {
 	names := map[string]string{"node": h.Node, "service": h.Service, "component": h.Component}
 	if h.Verb == Access {
@@ -233,7 +234,7 @@ func (r LogsRequest) check() error {
 	return checkLast(r.Lines, r.Since)
 }
 
-// checkLast fails where the last lines, of a time, are none that can be asked for.
+// checkLast returns an error if so many last lines, or lines so old, cannot be asked for.
 func checkLast(lines int, since time.Duration) error {
 	if lines < 0 || lines > MaxLines || since < 0 {
 		return fault.New(fault.Invalid, "%d lines of the last %s cannot be read: at most %d can", lines, since, MaxLines)
@@ -261,7 +262,7 @@ func (r CopyRequest) check() error {
 	return nil
 }
 
-// cut is a foreign text as an error shows it.
+// cut returns a foreign text as an error shows it.
 func cut(text string) string { return text[:min(len(text), 100)] }
 
 // writeHeader writes a header, with its length before it.
@@ -277,7 +278,7 @@ func writeHeader(to io.Writer, h Header) error {
 	return err
 }
 
-// readHeader reads a header, and checks it. What has fields that are unknown here asks for
+// readHeader reads a header, and checks it. It refuses unknown fields: they ask for
 // something that would be left out.
 func readHeader(from io.Reader) (Header, error) {
 	var h Header
@@ -320,11 +321,11 @@ type Batch struct {
 // Origin is a container whose lines are sent.
 type Origin struct {
 	ID string `json:"id"`
-	// Deployment is the one that has created it; 0 where that is not known.
+	// Deployment is the one that has created it; 0 if that is not known.
 	Deployment int `json:"deployment,omitempty"`
 }
 
-// Note is what an operator should know beside lines.
+// Note is what an operator should know besides lines.
 type Note struct {
 	// Text is a sentence; "" for none.
 	Text string `json:"text,omitempty"`
@@ -336,8 +337,8 @@ type Note struct {
 	Absent bool `json:"absent,omitempty"`
 	// After are the marks after what was read, with Read.
 	After Marks `json:"after,omitempty"`
-	// Begun is a container whose lines follow, and Ended one of which there are no more,
-	// because it was removed.
+	// Begun is a container whose lines follow, and Ended one that has no more lines, because
+	// it was removed.
 	Begun *Origin `json:"begun,omitempty"`
 	Ended *Origin `json:"ended,omitempty"`
 }

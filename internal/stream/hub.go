@@ -28,7 +28,7 @@ type Hub struct {
 	// Allow returns why a caller may not have a stream, or nil; [Permit] if it is nil.
 	Allow func(who identity.Identity, h Header) error
 	// Audit records a stream that can change something: when it begins, and how it has
-	// ended. Its context has the caller. What cannot be recorded does not begin. Nil
+	// ended. Its context has the caller. A stream that cannot be recorded does not begin. Nil
 	// records nothing.
 	Audit func(ctx context.Context, entry fleet.AuditEntry) error
 	// PerPeer bounds the streams of one operator at a time, and All those of everyone; 0
@@ -46,8 +46,8 @@ type Hub struct {
 const (
 	// A person has a stream for each component that each of its commands follows.
 	defaultPerPeer, defaultAll = 1024, 8192
-	// perServer is how many sessions of one node or edge are kept: it makes a new one where
-	// it does not know yet that the old one is broken.
+	// perServer is how many sessions of one node or edge are kept: a node makes a new one
+	// when it finds the old one broken, which may be before the gateway does.
 	perServer = 4
 	// auditPatience bounds the record of a stream.
 	auditPatience = 10 * time.Second
@@ -112,10 +112,10 @@ func (h *Hub) Refuse(conn net.Conn, who identity.Identity, reason error) {
 	}
 }
 
-// Nodes are the names of the nodes that are connected, sorted, and Edges those of the edges.
+// Nodes returns the names of the nodes that are connected, sorted.
 func (h *Hub) Nodes() []string { return h.connected(identity.Node) }
 
-// Edges are the names of the edges that are connected, sorted.
+// Edges returns the names of the edges that are connected, sorted.
 func (h *Hub) Edges() []string { return h.connected(identity.Edge) }
 
 func (h *Hub) connected(role identity.Role) (names []string) {
@@ -151,7 +151,7 @@ func (h *Hub) register(server string, session *yamux.Session) (leave func()) {
 	}
 }
 
-// connect opens a stream to who serves it, by the newest session that can.
+// connect opens a stream to what serves it, on the newest session that can.
 func (h *Hub) connect(header Header) (net.Conn, error) {
 	h.mu.Lock()
 	sessions := slices.Clone(h.servers[header.server()])
@@ -221,7 +221,7 @@ func (h *Hub) allow(who identity.Identity, header Header) error {
 	return h.Allow(who, header)
 }
 
-// carry connects an operator with its node. The error is what the operator does not know
+// carry connects an operator with its node. The error is one that the operator does not have
 // yet.
 func (h *Hub) carry(ctx context.Context, forth *sync.WaitGroup, operator net.Conn, header Header) error {
 	if err := h.enter(header.Who); err != nil {
@@ -278,7 +278,7 @@ func (h *Hub) pass(forth *sync.WaitGroup, operator net.Conn, header Header) (end
 }
 
 // forward carries the frames of an operator to a node until one of them is gone, or the
-// operator sends what is no frame.
+// operator sends something that is not a frame.
 func forward(header Header, node io.Writer, operator io.Reader) error {
 	for reader := (frameReader{from: fromOperator, source: operator}); ; {
 		_, err := reader.next()
@@ -294,7 +294,7 @@ func forward(header Header, node io.Writer, operator io.Reader) error {
 	}
 }
 
-// brokenServer is the error of a stream that its node or edge has not ended.
+// brokenServer returns the error of a stream that its node or edge has not ended.
 func brokenServer(header Header, err error) error {
 	f := broken("the stream from "+header.from(), err)
 	f.Node = header.Node
@@ -307,7 +307,7 @@ func hangUp(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// begin records that a stream begins, and returns what records its end.
+// begin records that a stream begins, and returns a function that records its end.
 func (h *Hub) begin(ctx context.Context, header Header) (record func(Frame, error), err error) {
 	if h.Audit == nil || !header.Verb.Changes() {
 		return func(Frame, error) {}, nil
@@ -339,7 +339,7 @@ func (h *Hub) begin(ctx context.Context, header Header) (record func(Frame, erro
 	}, nil
 }
 
-// outcome is how a stream has ended, in a word of the audit, and why.
+// outcome returns how a stream has ended, in a word of the audit, and why.
 func outcome(end Frame, err error) (word, reason string) {
 	switch {
 	case errors.Is(err, ErrGone):

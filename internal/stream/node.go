@@ -29,7 +29,7 @@ type Node struct {
 // The pauses between two attempts to connect.
 const firstPause, longestPause = 500 * time.Millisecond, 15 * time.Second
 
-// Run keeps a session until ctx ends. It connects again where the session breaks.
+// Run keeps a session until ctx ends. It connects again when the session breaks.
 func (n Node) Run(ctx context.Context) {
 	log := n.Logger
 	if log == nil {
@@ -85,5 +85,5 @@ func (n Node) Serve(ctx context.Context, conn net.Conn) error {
 	}
 }
 
-// server is who it is, as a header has it.
+// server names the node or the edge, as a header does.
 func (n Node) server() string { return serverOf(cmp.Or(n.Role, identity.Node), n.Name) }

@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// NextOutput returns the next lines of a stream of output, or a note. A Failure is its
-// error, and the end is io.EOF.
+// NextOutput returns the next lines of a stream of output, or a note. A Failure is
+// returned as the error, and the end as io.EOF.
 func (c *Call) NextOutput() (batch Batch, note Note, err error) {
 	frame, err := c.Next()
 	if err != nil {

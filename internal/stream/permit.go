@@ -10,9 +10,9 @@ var grants = map[Verb]identity.Grant{
 	Exec: identity.Exec, CopyFrom: identity.Copy, CopyTo: identity.Copy, Forward: identity.Forward,
 }
 
-// Permit returns why an identity may not have a stream, or nil. Operators may have each;
-// deployers and readers read the output of their services, and need a grant for what is
-// more.
+// Permit returns why an identity may not have a stream, or nil. Operators may have every
+// stream; deployers and readers read the output of their services, and need a grant for
+// anything more.
 func Permit(who identity.Identity, h Header) error {
 	grant, needs := grants[h.Verb]
 	switch {

@@ -17,8 +17,8 @@ import (
 const Protocol = "mcp-stream/1"
 
 const (
-	// window is how many bytes of a stream a receiver keeps that nothing has read: the
-	// least that yamux has.
+	// window is how many unread bytes of a stream a receiver keeps: the least that
+	// yamux allows.
 	window = 256 << 10
 	// beat is how often the ends of a connection probe each other, and patience how
 	// long one of them may take to answer, or to take bytes.
@@ -39,19 +39,19 @@ func settings() *yamux.Config {
 	return c
 }
 
-// dialed is the session of the end that has connected to the door, and answered that of
-// the door.
+// dialed returns the session of the end that has connected to the door, and answered
+// that of the door.
 func dialed(conn net.Conn) (*yamux.Session, error)   { return yamux.Client(conn, settings()) }
 func answered(conn net.Conn) (*yamux.Session, error) { return yamux.Server(conn, settings()) }
 
-// closeWith closes a session when ctx ends. The caller calls stop when it needs that no
-// more.
+// closeWith closes a session when ctx ends. The caller calls stop when it no longer
+// needs that.
 func closeWith(ctx context.Context, session *yamux.Session) (stop func()) {
 	end := context.AfterFunc(ctx, func() { _ = session.Close() })
 	return func() { end() }
 }
 
-// broken is the error of a stream that has ended without an end: what was to come is
+// broken returns the error of a stream that has broken off: what was to come is
 // missing.
 func broken(what string, err error) *fault.Error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

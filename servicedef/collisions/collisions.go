@@ -41,7 +41,8 @@ func Containers(services []*servicedef.Service) error {
 	return problems.OrNil()
 }
 
-// problemAt is a problem with a key of a service, at the place that it has in its file.
+// problemAt returns a problem with a key of a service, at the place of the key in its
+// file.
 func problemAt(s *servicedef.Service, key, format string, args ...any) servicedef.Problem {
 	p := servicedef.Problem{File: s.File, Message: fmt.Sprintf(format, args...)}
 	p.Line, p.Key = placeIn(s, key)
@@ -60,7 +61,7 @@ func inFile(s *servicedef.Service, key string) string {
 }
 
 // placeIn returns the line of a service's key in its file, and the key there, which is
-// below that of an environment if the service is one in it. The line is 0 if the file
+// below the key of an environment if the service is in one. The line is 0 if the file
 // cannot be read. A Service does not carry its lines, and collisions are rare enough to
 // read the file again.
 func placeIn(s *servicedef.Service, key string) (int, string) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// composeKeys maps the keys of a component, and of its tables, that Compose calls
-// otherwise to Compose's name; "" for what only mcp has.
+// composeKeys maps the keys of a component, and of its tables, that have other names in
+// Compose to those names; "" for a key that only mcp has.
 var composeKeys = map[string]string{
 	"service.name": "name", "service.node": "", "service.active": "", "service.reconcile": "", "service.path": "build.context",
 	"service.env": "", "service.env_file": "",
@@ -32,7 +32,7 @@ var composeKeys = map[string]string{
 	"health.http": "", "health.host": "", "health.headers": "", "health.status": "", "health.tcp": "", "health.port": "", "health.min_healthy": "",
 }
 
-// ownTables are tables of which Compose has no key.
+// ownTables are tables whose keys Compose does not have.
 var ownTables = []string{"routes.", "steps."}
 
 // Of returns the name that Compose has for a key of a component or, after
@@ -59,7 +59,7 @@ func Ours(name string, known []string) string {
 	return ""
 }
 
-// instead says of keys that Compose has, and a component has not, what to do in their
+// instead maps keys that Compose has, and a component does not, to what to do in their
 // place.
 var instead = map[string]string{
 	"container_name": "mcp names containers by their service and component",
@@ -76,6 +76,6 @@ var instead = map[string]string{
 	"pre_stop":       "let the program do that when it gets the stop signal",
 }
 
-// Instead returns what to do in place of a key of Compose that a component has not; "" if
-// there is nothing to say.
+// Instead returns what to do in place of a key of Compose that a component does not have;
+// "" if there is nothing to say.
 func Instead(name string) string { return instead[name] }

@@ -48,8 +48,8 @@ var words = map[string]string{
 }
 
 // Parse parses a cron expression of five fields, "@daily" and its like, or "@every 90m".
-// A day matches as in cron: where both the day of the month and the weekday are
-// restricted, either suffices.
+// A day matches as in cron: if both the day of the month and the weekday are restricted,
+// either suffices.
 func Parse(text string) (Timetable, error) {
 	text = strings.TrimSpace(text)
 	if expanded, ok := words[text]; ok {
@@ -205,9 +205,9 @@ func span(from, to int) []int {
 // leap years around 2100.
 const farthest = 9 * 366 * 24 * time.Hour
 
-// Next returns the first time after one when a job is due, in a time zone; zero for
-// never. A time that a change of the clocks skips is not due, and one that it repeats is
-// due twice, as in Temporal.
+// Next returns the first time after the given one at which a job is due, in a time zone;
+// zero for never. A time that a change of the clocks skips is not due, and one that it
+// repeats is due twice, as in Temporal.
 func (t Timetable) Next(after time.Time, zone *time.Location) time.Time {
 	if t.Every > 0 {
 		seconds, every := after.Unix(), int64(t.Every/time.Second)

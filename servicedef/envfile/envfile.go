@@ -1,4 +1,4 @@
-// Package envfile reads files of variables, in the notation that Compose has for them.
+// Package envfile reads files of variables, in Compose's notation.
 package envfile
 
 import (
@@ -71,8 +71,8 @@ func Parse(text string) (map[string]string, error) {
 	return env, nil
 }
 
-// unquote returns the value in the quotes with which text begins, and how many bytes
-// it has with them.
+// unquote returns the value in the quotes with which text begins, and its length in bytes,
+// quotes included.
 func unquote(text string) (value string, length int, err error) {
 	quote := text[0]
 	var b strings.Builder
@@ -102,7 +102,7 @@ func unquote(text string) (value string, length int, err error) {
 	return "", 0, fmt.Errorf("the closing %c is missing", quote)
 }
 
-// shortened is a text as far as a message shows it, without what may be a secret.
+// shortened returns the part of a text that a message shows, without what may be a secret.
 func shortened(text string) string {
 	if name, _, assigned := strings.Cut(text, "="); assigned {
 		text = name + "=…"

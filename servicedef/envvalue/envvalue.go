@@ -1,5 +1,5 @@
-// Package envvalue is the notation of values of environment variables, which may have secrets
-// in them: "postgres://app:{secret:db|urlencode}@db/app".
+// Package envvalue reads and writes the values of environment variables, which may contain
+// secrets: "postgres://app:{secret:db|urlencode}@db/app".
 package envvalue
 
 import (
@@ -25,9 +25,9 @@ type Part struct {
 }
 
 // Parse returns the parts of the value of a variable. {secret:NAME} stands for the
-// value of a secret, and {secret:NAME|urlencode} for that value encoded for a URL. Where
-// braces stand before secret:, two of them are one brace: {{secret: is the text {secret:.
-// Any other brace is a text.
+// value of a secret, and {secret:NAME|urlencode} for that value encoded for a URL. Of the
+// braces before secret:, two stand for one brace: {{secret: is the text {secret:. Any other
+// brace is text.
 func Parse(value string) ([]Part, error) {
 	var parts []Part
 	var text strings.Builder
@@ -81,8 +81,7 @@ func parseSecretPart(inner string) (Part, error) {
 	return Part{Secret: name, URLEncode: filtered}, nil
 }
 
-// Escape returns the value in which a text has no secrets: Parse gives the
-// text back.
+// Escape returns the value that stands for a text without secrets: Parse returns that text.
 func Escape(text string) string {
 	var b strings.Builder
 	for {
@@ -119,7 +118,7 @@ func Plain(env map[string]string) (plain map[string]string, composed map[string]
 	plain = make(map[string]string, len(env))
 	for name, value := range env {
 		parts, err := Parse(value)
-		if err != nil { // of a definition before there were such values
+		if err != nil { // a definition from before there were such values
 			plain[name] = value
 			continue
 		}
@@ -147,7 +146,8 @@ func hasSecret(parts []Part) bool {
 	return false
 }
 
-// Compose puts a value together. Value returns that of a secret, which may be any text.
+// Compose puts a value together from its parts. Value returns the value of a secret, which
+// may be any text.
 func Compose(parts []Part, value func(secret string) string) string {
 	var text strings.Builder
 	for _, part := range parts {

@@ -19,8 +19,8 @@ import (
 	"github.com/metacircular/mcp/servicedef/lines"
 )
 
-// In warns of values in the text of a definition that look like secrets. A text that is not
-// TOML, or too large, has none. The messages have no value.
+// In warns of values in the text of a definition that look like secrets. There are none for
+// a text that is not TOML, or too large. The messages contain no values.
 func In(data []byte, file string) servicedef.Errors {
 	var table map[string]any
 	if len(data) > servicedef.MaxSize {
@@ -34,7 +34,7 @@ func In(data []byte, file string) servicedef.Errors {
 	return e.sorted()
 }
 
-// InEnvFiles warns of variables that a service has from env_file, and that look like
+// InEnvFiles warns of variables that a service gets from env_file and that look like
 // secrets. Before is the definition without these variables.
 func InEnvFiles(before, after *servicedef.Service, data []byte) servicedef.Errors {
 	e := &exposure{file: before.File, at: lines.Of(data)}
@@ -68,7 +68,7 @@ func (e *exposure) add(key, look string) {
 	e.found = append(e.found, servicedef.Problem{File: e.file, Line: e.at.Line(key), Key: key, Message: look})
 }
 
-// sorted returns what was found, by its places.
+// sorted returns what was found, sorted by place.
 func (e *exposure) sorted() servicedef.Errors {
 	slices.SortStableFunc(e.found, func(a, b servicedef.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
@@ -76,7 +76,7 @@ func (e *exposure) sorted() servicedef.Errors {
 	return e.found
 }
 
-// definition checks a definition, or at an environment's part of one.
+// definition checks a definition or, with at, an environment's part of one.
 func (e *exposure) definition(at string, table map[string]any) {
 	shared, _ := table["env"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(shared)) {
@@ -133,7 +133,7 @@ const (
 	fileWayOut = ": make it a secret of the service, mcp secret set, and name that in secrets with this target"
 )
 
-// variables checks the values of a table; wayOut replaces that of variables.
+// variables checks the values of a table; wayOut replaces the way out for variables.
 func (e *exposure) variables(key string, table map[string]any, wayOut string) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		value, text := table[name].(string)
@@ -154,9 +154,9 @@ func (e *exposure) variables(key string, table map[string]any, wayOut string) {
 
 var (
 	privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-1`)
-	// issued matches what issuers of tokens make recognizable.
+	// issued matches tokens that their issuers make recognizable.
 	issued = regexp.MustCompile(`^(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|xox[abprs]-[\w-]{10,}|sk_(live|test)_\w{10,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16}|npm_[A-Za-z0-9]{20,}|SG\.[\w-]{10,}\.[\w-]{10,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)$`)
-	// urlPassword and the others match passwords inside of a value, which are their group.
+	// urlPassword and the others match passwords inside a value, each as a group.
 	urlPassword = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s:@]*:([^/?#\s@]+)@`)
 	dsnPassword = regexp.MustCompile(`^[^:@/\s]+:([^@\s]+)@(?:tcp|unix)?\(`)
 	setPassword = regexp.MustCompile(`(?i)(?:^|[\s;&?])(?:password|passwd|pwd)\s*=\s*([^\s;&]+)`)
@@ -166,7 +166,7 @@ var (
 	hexadecimal = regexp.MustCompile(`^([0-9a-f]{32,}|[0-9A-F]{32,})$`)
 )
 
-// lookOf returns what a value looks like, with the way out; "" where it does not look like a
+// lookOf returns what a value looks like, with the way out; "" if it does not look like a
 // secret.
 func lookOf(name, value string) string {
 	for _, p := range []struct {
@@ -260,7 +260,7 @@ var otherKeys = []string{
 	"PRIMARY", "FOREIGN", "SORT", "PARTITION", "CACHE", "ROUTING", "MAP", "HOT", "SHARD", "HASH", "OBJECT", "ROW", "LOOKUP", "TRANSLATION", "MESSAGE", "SITE",
 }
 
-// publicName reports whether a name has a word of what anyone may know.
+// publicName reports whether a name has a word for something that anyone may know.
 func publicName(name string) bool {
 	return slices.ContainsFunc(words(name), func(word string) bool { return slices.Contains(publicWords, word) })
 }

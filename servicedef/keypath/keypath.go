@@ -1,4 +1,4 @@
-// Package keypath has the notation of places in a definition:
+// Package keypath implements the notation of places in a definition:
 // "components[1].routes[0].port".
 package keypath
 

@@ -1,4 +1,5 @@
-// Package linux has the names and limits of Linux that settings of a container may have.
+// Package linux defines the names and limits of Linux that settings of a container may
+// have.
 package linux
 
 import (

@@ -1,5 +1,5 @@
 // Package names checks the names in a definition: those of services and components, of
-// hosts, and of what an engine has by name.
+// hosts, and of the objects of an engine.
 package names
 
 import (
@@ -80,8 +80,8 @@ func HostnameProblem(name string) string {
 	return ""
 }
 
-// address reports whether a client would take a name for an IP address: browsers do
-// where its last label is a number.
+// address reports whether a client would take a name for an IP address: browsers do if its
+// last label is a number.
 func address(name string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return true

@@ -12,8 +12,8 @@ import (
 // components is the array whose tables an environment may change, but not extend.
 const components = "components"
 
-// probes are the kinds of a health check, of which an environment that names one
-// replaces the other, and what belongs to one kind alone.
+// probes are the kinds of a health check, of which the one that an environment names
+// replaces the other; httpAlone are the keys that belong to one kind alone.
 var (
 	probes    = []string{"http", "tcp", "cmd"}
 	httpAlone = []string{"host", "headers", "status"}

@@ -1,5 +1,5 @@
 // Package overlay applies the environments of a definition to it, as tables of TOML. It
-// knows the few keys that concern names; what a table means is its caller's.
+// interprets the few keys that concern names; what a table means is up to its caller.
 package overlay
 
 import (
@@ -51,7 +51,8 @@ type Problem struct{ Key, Message string }
 type Merged struct {
 	Table    map[string]any
 	Problems []Problem
-	// origins maps keys of Table to those of the environment that their values have.
+	// origins maps keys of Table to the keys of the environment that their values come
+	// from.
 	origins map[string]string
 }
 
@@ -72,7 +73,7 @@ func (e Environment) Apply(definition map[string]any) *Merged {
 }
 
 // Origin returns the key of the environment that the value of a key of Table comes from.
-// Inherited is set where it comes from the definition, which has it under that key.
+// Inherited reports whether it comes from the definition, which has it under that key.
 func (m *Merged) Origin(key string) (origin string, inherited bool) {
 	for k := key; k != ""; k = keypath.Parent(k) {
 		if from, ok := m.origins[k]; ok {

@@ -1,4 +1,5 @@
-// Package servicedeftest has definitions that the tests of several packages share.
+// Package servicedeftest provides definitions that the tests of several packages
+// share.
 package servicedeftest
 
 // Environments is a definition with two environments.

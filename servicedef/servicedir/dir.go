@@ -218,8 +218,8 @@ func (d *Dir) CollisionsOf(service *servicedef.Service) error {
 }
 
 // WithSources returns the directory with the files of the workspace that its valid
-// definitions name, as servicedef.Service.ReadSources does. A definition whose files cannot be read
-// has the problems of that.
+// definitions name, as servicedef.Service.ReadSources does. Files that cannot be read are
+// problems of their definition.
 func (d *Dir) WithSources(workspace string) *Dir {
 	read := &Dir{path: d.path, files: slices.Clone(d.files)}
 	for i := range read.files {

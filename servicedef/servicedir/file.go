@@ -51,7 +51,7 @@ func (f definitionFile) in(environment string) (*servicedef.Service, bool) {
 	return f.named(servicedef.InEnvironment(f.service().Name, environment))
 }
 
-// unknown is the error of an environment that the file does not have.
+// unknown returns the error of an environment that the file does not have.
 func (f definitionFile) unknown(service, environment string) error {
 	return &UnknownEnvironmentError{Service: service, Name: environment, File: f.path, Known: f.environments()}
 }
@@ -67,7 +67,7 @@ func (f definitionFile) problems() servicedef.Errors {
 
 // UnknownEnvironmentError reports that a definition has no such environment.
 type UnknownEnvironmentError struct {
-	// Service is "" where no definition of a directory has it.
+	// Service is "" if no definition of a directory has the environment.
 	Service, Name, File string
 	// Known are the environments that there are.
 	Known []string

@@ -18,7 +18,7 @@ import (
 	"github.com/metacircular/mcp/servicedef/envfile"
 )
 
-// MaxFile bounds one file, and a file of variables, in bytes. Larger ones belong into an image.
+// MaxFile bounds one file, and a file of variables, in bytes. Larger ones belong in an image.
 const MaxFile = 256 << 10
 
 // Dir is a directory of a workspace.
@@ -51,8 +51,8 @@ func Open(workspace, path string) (*Dir, error) {
 // Close closes the directory.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// File reads a file, once. A path that leaves the directory, also through a symbolic link,
-// is an error, as is what is no regular file or is larger than MaxFile.
+// File reads a file, once. A path that leaves the directory, even through a symbolic link, is
+// an error, as is anything that is not a regular file or is larger than MaxFile.
 func (d *Dir) File(name string) ([]byte, error) {
 	if data, done := d.read[name]; done {
 		return data, nil

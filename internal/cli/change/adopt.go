@@ -105,7 +105,7 @@ func showAdoption(ctx context.Context, s *session.Session, c client.Client, in w
 }
 
 // showNext shows what a deploy would do to the adopted containers. The adopt has
-// succeeded even where that cannot be read.
+// succeeded even if that cannot be read.
 func showNext(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput, builder string) error {
 	in.Verb, in.Builder = fleet.VerbDeploy, builder
 	var next workflows.PlanResult

@@ -24,7 +24,7 @@ import (
 // only wait for one another, at the builder and on the nodes.
 const deploysAtOnce = 8
 
-// batch has the deploys of one command. Their lines begin with the name of their
+// batch holds the deploys of one command. Their lines begin with the name of their
 // service; one builder serves them all.
 type batch struct {
 	session *session.Session
@@ -43,11 +43,11 @@ type fate struct {
 	result workflows.Result
 	// code is the exit code of the error that kept the deploy from having a result.
 	code exit.Code
-	// unchanged is set where it was not deployed, because nothing would change.
+	// unchanged reports whether it was not deployed because nothing would change.
 	unchanged bool
 }
 
-// deployMany deploys several services: concurrently, but for those that take something
+// deployMany deploys several services: concurrently, except those that take something
 // from others.
 func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, o deployOptions) error {
 	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: o.changed, wait: o.wait}
@@ -84,7 +84,7 @@ func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *c
 	return b.show(list)
 }
 
-// together deploys the services of a group concurrently, but for those that would take
+// together deploys the services of a group concurrently, except those that would take
 // something from one that has failed.
 func (b *batch) together(ctx context.Context, group []string, inputs []workflows.DeployInput, failed map[string]bool) map[string]fate {
 	fates := map[string]fate{}
@@ -113,12 +113,12 @@ func (b *batch) together(ctx context.Context, group []string, inputs []workflows
 	return fates
 }
 
-// notBegun is the result of a deploy that has not begun.
+// notBegun returns the result of a deploy that has not begun.
 func notBegun(service string) workflows.Result {
 	return workflows.Result{Service: service, WorkflowID: workflows.DeployID(service), Components: []workflows.ComponentResult{}}
 }
 
-// sessionOf is the session for one service of the batch.
+// sessionOf returns the session for one service of the batch.
 func (b *batch) sessionOf(service string) *session.Session {
 	one := *b.session
 	one.Prefix = fmt.Sprintf("%-*s ", b.width, service)
@@ -166,7 +166,7 @@ func (b *batch) isUnchanged(ctx context.Context, one *session.Session, in workfl
 	if !b.changed {
 		return false, nil
 	}
-	in.Force = false // which would have every container replaced
+	in.Force = false // which would replace every container
 	var result workflows.PlanResult
 	err := one.Read(ctx, b.client, "plan", workflows.PlanName, in, &result)
 	return err == nil && result.Plan.Unchanged(), err

@@ -106,8 +106,8 @@ func runBuild(ctx context.Context, s *session.Session, target string, o buildOpt
 	return showBuild(s, result)
 }
 
-// attachBuild returns the build that is under way if it is the same one. That waits
-// where it was started by a command that was its builder and has ended.
+// attachBuild returns the build that is under way if it is the same one. The build
+// waits if the command that started it was its builder and has ended.
 func attachBuild(ctx context.Context, s *session.Session, c client.Client, runID string, in workflows.BuildInput) (client.WorkflowRun, error) {
 	run := c.GetWorkflow(ctx, workflows.BuildID(in.Definition.Name), runID)
 	first, err := c.GetWorkflowHistory(ctx, run.GetID(), runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT).Next()
@@ -167,7 +167,7 @@ func showBuild(s *session.Session, r workflows.BuildResult) error {
 	return nil
 }
 
-// imageWord is what became of an image.
+// imageWord returns what became of an image, in a word.
 func imageWord(image workflows.ImageResult) string {
 	switch {
 	case image.Pushed:

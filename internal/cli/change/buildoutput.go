@@ -25,7 +25,7 @@ type shownBuilds struct {
 	client  client.Client
 	builder string
 	lines   sync.Mutex
-	logs    []*shownLog // none where this process builds
+	logs    []*shownLog // none if this process builds
 	plain   bool
 
 	reading sync.WaitGroup
@@ -89,13 +89,13 @@ func (b *shownBuilds) start() {
 	}
 }
 
-// stop ends that, after what the logs have now.
+// stop ends the reading, after what the logs have now.
 func (b *shownBuilds) stop() {
 	close(b.ended)
 	b.reading.Wait()
 }
 
-// show shows what is new of a log. A builder that does not answer is asked again later.
+// show shows what is new in a log. A builder that does not answer is asked again later.
 func (b *shownBuilds) show(log *shownLog) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

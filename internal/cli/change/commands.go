@@ -55,7 +55,8 @@ func completeRelease(ctx context.Context, s *session.Session, cfg *config.Config
 	return s.CompleteDeployment(ctx, cfg, before[0], func(d session.PastDeployment) bool { return d.Release })
 }
 
-// completeImage finds the images that the service builds which the first argument names.
+// completeImage finds the images that are built by the service that the first argument
+// names.
 func completeImage(_ context.Context, s *session.Session, cfg *config.Config, before []string, _ string) []cobra.Completion {
 	if len(before) == 0 {
 		return nil

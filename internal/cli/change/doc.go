@@ -1,3 +1,4 @@
-// Package change has the verbs that change a service: each starts a workflow that
-// holds the lock of the service, or attaches to it, and follows it to its end.
+// Package change implements the verbs that change a service: each starts a
+// workflow that holds the lock of the service, or attaches to it, and follows it
+// to its end.
 package change

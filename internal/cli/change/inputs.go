@@ -22,15 +22,16 @@ import (
 type deployOptions struct {
 	force    bool
 	deadline time.Duration
-	// all is for every definition of the services directory; changed is for those of
+	// all selects every definition of the services directory; changed selects those of
 	// them, or of the named ones, that a deploy would change.
 	all, changed bool
-	// wait is for the containers that are replaced to be gone.
+	// wait waits until the containers that are replaced are gone.
 	wait bool
 	sourceOptions
 }
 
-// check fails where the services to deploy are not given, or given twice.
+// check returns an error if no services are given, or if they are given both by name and
+// by --all.
 func (o deployOptions) check(targets []string) error {
 	switch {
 	case o.all && len(targets) > 0:
@@ -83,7 +84,7 @@ func deployInputs(ctx context.Context, s *session.Session, cfg *config.Config, t
 	return inputs, together(bad)
 }
 
-// collisionsOf finds names that two of the services to deploy would have.
+// collisionsOf finds names that two of the services to deploy would share.
 func collisionsOf(inputs []workflows.DeployInput) error {
 	list := make([]*servicedef.Service, 0, len(inputs))
 	for i := range inputs {
@@ -124,7 +125,7 @@ func allInputs(ctx context.Context, s *session.Session, cfg *config.Config, o de
 	return inputs, together(bad)
 }
 
-// together joins several errors to one of usage; nil if there is none.
+// together joins several errors into one of usage; nil if there is none.
 func together(errs []error) error {
 	if len(errs) == 0 {
 		return nil

@@ -20,8 +20,8 @@ import (
 )
 
 // turns puts the deploys of a batch in groups: a service that takes a port, a volume or a
-// hostname from another one of the batch is deployed after that, when its old container
-// has gone.
+// hostname from another one of the batch is deployed after that one, when its old
+// container has gone.
 func turns(ctx context.Context, s *session.Session, c client.Client, inputs []workflows.DeployInput) ([][]string, []exchange.Handover, error) {
 	var names []string
 	for _, in := range inputs {
@@ -54,7 +54,7 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 	return groups, handovers, err
 }
 
-// mayTake reports whether a service has what two containers, or two services, cannot
+// mayTake reports whether a service has what two containers, or two services, cannot both
 // have.
 func mayTake(definition servicedef.Service) bool {
 	return definition.AtEdges() || slices.ContainsFunc(definition.Components, func(c servicedef.Component) bool {
@@ -62,7 +62,7 @@ func mayTake(definition servicedef.Service) bool {
 	})
 }
 
-// notGiven is the fault of a service that takes something from others, of which some
+// notGiven returns the fault of a service that takes something from others, some of which
 // were not deployed; nil if all were.
 func notGiven(service string, handovers []exchange.Handover, failed map[string]bool) *fault.Error {
 	var missing []string

@@ -10,7 +10,7 @@ import (
 )
 
 // perform starts an operation that builds nothing, or attaches to it, and shows how it
-// ends. With wait that is when the containers that it replaces are gone.
+// ends. With wait, it ends when the containers that it replaces are gone.
 func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation, wait bool) error {
 	result, err := performed(ctx, s, c, in, wait)
 	if err != nil {

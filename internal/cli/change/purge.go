@@ -78,7 +78,7 @@ func runPurge(ctx context.Context, s *session.Session, service string, o purgeOp
 	return showResult(s, result)
 }
 
-// nothingKnown is the fault of a service that the registry has nothing of.
+// nothingKnown returns the fault of a service that the registry has nothing of.
 func nothingKnown(service string) error {
 	return exit.Usage(fault.New(fault.NotFound, "the registry has nothing of service %s: it has never been deployed, or is purged already", service))
 }

@@ -49,8 +49,8 @@ func startDeploy(ctx context.Context, s *session.Session, c client.Client, in wo
 	}
 }
 
-// begun returns the workflow of a start that had no answer in time. Where none runs, it may
-// have ended already: a second start would be another one.
+// begun returns the workflow of a start that had no answer in time. If none runs, it may have
+// ended already: a second start would be another one.
 func begun(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (client.WorkflowRun, error) {
 	service := in.ServiceName()
 	s.Say("Temporal has not answered whether the %s of %s has begun; asking again", in.Word(), service)
@@ -65,7 +65,7 @@ func begun(ctx context.Context, s *session.Session, c client.Client, in workflow
 	if err == nil && found.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		run := c.GetWorkflow(ctx, workflows.DeployID(service), found.WorkflowExecution.RunID)
 		if theirs, err := inputOf(ctx, c, run); err == nil && theirs.Hash() == in.Hash() {
-			return run, nil // also where it has succeeded meanwhile, and only retires
+			return run, nil // also if it has succeeded meanwhile, and only retires
 		}
 		if run, err := attach(ctx, s, c, in, found.WorkflowExecution.RunID); run != nil || err != nil {
 			return run, err
@@ -76,8 +76,8 @@ func begun(ctx context.Context, s *session.Session, c client.Client, in workflow
 }
 
 // attach returns the deploy that holds the lock, the given run, if it is the same one. It
-// returns nothing where that deploy was only retiring, and has ended; to retire is all that an
-// undeploy does.
+// returns nil if that deploy was only retiring, and has ended; an undeploy does nothing but
+// retire.
 func attach(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation, runID string) (client.WorkflowRun, error) {
 	service := in.ServiceName()
 	run := c.GetWorkflow(ctx, workflows.DeployID(service), runID)
@@ -128,8 +128,8 @@ func attach(ctx context.Context, s *session.Session, c client.Client, in workflo
 		WithHint("wait until it ends and %s again, or cancel it: mcp cancel %s", in.Word(), service)
 }
 
-// difference describes how two operations on a service by one verb differ; "" where the
-// verbs do.
+// difference describes how two operations on a service by one verb differ; "" if the verbs
+// do.
 func difference(theirs, ours workflows.Operation) string {
 	one, ok := theirs.(workflows.DeployInput)
 	other, both := ours.(workflows.DeployInput)

@@ -124,12 +124,12 @@ func (o admitOptions) check(e fleet.EdgeState, key seal.Key) error {
 	return f.WithHint("that key was admitted; if the edge has a new one, forget the old one first: mcp edge remove %s", e.Name)
 }
 
-// plain is a fingerprint without what people write differently.
+// plain returns a fingerprint without what people write differently.
 func plain(fingerprint string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", " ", "", ":", "").Replace(fingerprint))
 }
 
-// facts are what an operator compares before an edge is admitted.
+// facts returns what an operator compares before an edge is admitted.
 func facts(e fleet.EdgeState, key seal.Key) string {
 	return fmt.Sprintf("edge %s on host %s, at %s\n  has the key with the fingerprint\n  %s\n"+
 		"Compare that with what mcp-edge logs there. It gets the routes of every service, and their certificates.",

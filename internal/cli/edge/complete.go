@@ -15,7 +15,7 @@ func Completers() map[string]session.Completer {
 	return map[string]session.Completer{"EDGE": complete}
 }
 
-// complete finds the edges, which have their state beside them.
+// complete finds the edges, each with its state beside it.
 func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, _ string) []cobra.Completion {
 	states := session.Remembered(ctx, s, cfg, "edges", false, func(ctx context.Context) (map[string]string, error) {
 		var all reads.EdgesResult

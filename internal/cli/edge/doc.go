@@ -1,3 +1,3 @@
-// Package edge has the verbs about edges, and about what they serve: mcp edge and mcp
-// route.
+// Package edge implements the verbs about edges, and about what they serve: mcp edge
+// and mcp route.
 package edge

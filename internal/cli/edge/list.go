@@ -111,7 +111,7 @@ func has(e fleet.EdgeState, service string) bool {
 	return !e.Admitted.IsZero() && !slices.Contains(e.Stale, service)
 }
 
-// failing are the hostnames whose certificate could not be obtained or renewed.
+// failing returns the hostnames whose certificate could not be obtained or renewed.
 func failing(certificates []fleet.Certificate) (names []string) {
 	for _, c := range certificates {
 		if c.Problem != "" {
@@ -165,5 +165,5 @@ func certificatesText(e listedEdge) string {
 	return fmt.Sprintf("%d, %d failing", e.Certificates, len(e.Failing))
 }
 
-// sortedKeys are the keys of a map, sorted.
+// sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -29,7 +29,7 @@ func find(all reads.EdgesResult, name string) (fleet.EdgeState, error) {
 	return all.Edges[i], nil
 }
 
-// unknownEdge is the fault of an edge that does not exist.
+// unknownEdge returns the fault of an edge that does not exist.
 func unknownEdge(name string, all []fleet.EdgeState) error {
 	var known []string
 	for _, e := range all {

@@ -117,8 +117,8 @@ func routeState(r fleet.EdgeRoute) string {
 	return "serving"
 }
 
-// optionsOf are the keys of a route's definition that it has. Of the users of
-// basic_auth it has not even the names.
+// optionsOf returns the keys that a route's definition has. It leaves out even the names
+// of the users of basic_auth.
 func optionsOf(r fleet.EdgeRoute) (options []string) {
 	for _, o := range []struct {
 		set  bool
@@ -149,7 +149,7 @@ func writeRoutes(out io.Writer, list []listedRoute) error {
 	return table.Flush()
 }
 
-// servedBy is what answers on a route.
+// servedBy returns what answers on a route.
 func servedBy(r listedRoute) string {
 	if r.Redirect != "" {
 		return "→ " + r.Redirect

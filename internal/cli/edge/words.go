@@ -24,7 +24,7 @@ const (
 	stateAway = "away"
 )
 
-// stateOf is one word.
+// stateOf returns the state of an edge, in one word.
 func stateOf(e fleet.EdgeState, silent *fault.Error) string {
 	switch {
 	case e.Admitted.IsZero():
@@ -37,7 +37,7 @@ func stateOf(e fleet.EdgeState, silent *fault.Error) string {
 	return stateAdmitted
 }
 
-// shownState is the state for a person.
+// shownState returns the state for a person.
 func shownState(state string, stale []string) string {
 	switch {
 	case state == stateWaiting:
@@ -48,7 +48,7 @@ func shownState(state string, stale []string) string {
 	return state
 }
 
-// fingerprint is that of a key; "-" for a text that is none.
+// fingerprint returns the fingerprint of a key; "-" for a text that is not a key.
 func fingerprint(text string) string {
 	key, err := seal.ParseKey(text)
 	if err != nil {
@@ -57,8 +57,8 @@ func fingerprint(text string) string {
 	return key.Fingerprint()
 }
 
-// hostPorts is where an edge listens: the ports of routes, with the host's own where
-// that is another: "80→8080 443→8443".
+// hostPorts returns where an edge listens: the ports of routes, each with the host's
+// own if that is another: "80→8080 443→8443".
 func hostPorts(ports map[int]int) string {
 	var list []string
 	for _, port := range slices.Sorted(maps.Keys(ports)) {
@@ -76,7 +76,7 @@ func numbers(ports []int) string {
 	return strings.Join(list, " ")
 }
 
-// orDash is a text, or "-" where there is none.
+// orDash returns a text, or "-" if there is none.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -84,7 +84,7 @@ func orDash(text string) string {
 	return text
 }
 
-// days renders a time that is long: "41 days", or "5h12m0s" where it is not.
+// days renders a duration: "41 days" if it is long, or "5h12m0s" if it is not.
 func days(d time.Duration) string {
 	if d < 48*time.Hour && d > -48*time.Hour {
 		return d.Round(time.Second).String()

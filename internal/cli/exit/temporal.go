@@ -12,12 +12,12 @@ import (
 )
 
 // DoorRefuses begins the reason of every call that a gateway refuses: the control plane can
-// be reached, and does not do that for this identity.
+// be reached, but does not make the call for this identity.
 const DoorRefuses = "mcp-gateway: "
 
 // Temporal translates an error of Temporal's client: a call that was refused, or
 // not answered. An error that has an exit code already, or says that the control plane
-// cannot be reached, stays.
+// cannot be reached, stays as it is.
 func Temporal(err error) error {
 	if _, ends := CodeOf(err); ends || IsUnreachable(err) {
 		return err
@@ -49,8 +49,8 @@ func Temporal(err error) error {
 	return f
 }
 
-// KindOf is the kind of an error of Temporal's client. The same call may succeed
-// later only after Unavailable.
+// KindOf returns the kind of an error of Temporal's client. The same call may succeed later
+// only after Unavailable.
 func KindOf(err error) fault.Kind {
 	switch serviceerror.ToStatus(err).Code().String() {
 	case "InvalidArgument":
@@ -63,7 +63,7 @@ func KindOf(err error) fault.Kind {
 	return fault.Unavailable
 }
 
-// namespaceIn is the namespace that "Namespace x has no mapping …" names.
+// namespaceIn returns the namespace that "Namespace x has no mapping …" names.
 func namespaceIn(err error) string {
 	_, text, _ := strings.Cut(err.Error(), "Namespace ")
 	name, _, found := strings.Cut(text, " ")

@@ -23,9 +23,9 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// Builder makes this process the builder while it follows workflows, where the
-// configuration has the workspace and a definition has something to build. It may
-// serve several workflows.
+// Builder makes this process the builder while it follows workflows, if the
+// configuration has the workspace and a definition has something to build. It may serve
+// several workflows.
 type Builder struct {
 	Client client.Client
 	Config *config.Config
@@ -89,7 +89,7 @@ const (
 	startPause    = 500 * time.Millisecond
 )
 
-// start starts the worker, again where Temporal does not answer.
+// start starts the worker, and tries again if Temporal does not answer.
 func (b *Builder) start(ctx context.Context, o workers.Options) (*workers.Workers, error) {
 	for deadline := time.Now().Add(startPatience); ; {
 		w, err := workers.Start(ctx, b.Client, o)
@@ -105,8 +105,8 @@ func (b *Builder) start(ctx context.Context, o workers.Options) (*workers.Worker
 	}
 }
 
-// signers are whose secrets a builder takes that is this process: those whom its
-// configuration lists, and the operator who runs it.
+// signers returns those whose secrets this process takes as a builder: the signers that
+// its configuration lists, and the operator who runs it.
 func signers(cfg *config.Config) ([]string, error) {
 	if _, err := os.Stat(cfg.Secrets.SigningKey); errors.Is(err, fs.ErrNotExist) {
 		return cfg.Node.Signers, nil // this operator has signed nothing

@@ -18,15 +18,15 @@ const (
 	waitingForControl = "no control worker polls the queue " + workflows.Queue + "; waiting for one (mcp worker --control)"
 )
 
-// controlWatch finds from a workflow itself whether a control worker is there:
-// Temporal lists the pollers of a dead one for minutes.
+// controlWatch finds out from a workflow itself whether there is a control
+// worker: Temporal lists the pollers of a dead one for minutes.
 type controlWatch struct {
 	since time.Time // when the task was first seen waiting
 	gone  bool
 }
 
 // observe reports whether the workflow's task has waited for controlTimeout, and
-// whether that has become so since the last call. Call it once a second.
+// whether that is new since the last call. Call it once a second.
 func (w *controlWatch) observe(described *workflowservice.DescribeWorkflowExecutionResponse) (gone, news bool) {
 	before := w.gone
 	switch {

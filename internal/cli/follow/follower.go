@@ -15,12 +15,12 @@ import (
 type Follower struct {
 	Console *ui.Console
 	Client  client.Client
-	// Builds is set where this process is the builder of what it follows.
+	// Builds reports whether this process is the builder of what it follows.
 	Builds bool
 	// Word is the verb of what it follows; "" for that of the workflow's id.
 	Word string
-	// ToEnd is set where a deploy is followed until the containers before it are gone,
-	// and not only until it has succeeded.
+	// ToEnd reports whether a deploy is followed until the containers before it are
+	// gone, and not only until it has succeeded.
 	ToEnd bool
 }
 

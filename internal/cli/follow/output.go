@@ -13,8 +13,8 @@ import (
 // markOutput is the mark of a line that a step of the definition has printed.
 const markOutput = "|"
 
-// printed are the lines of a task that were not shown before, and how many before them
-// are not known. All counts the lines so far, of which last are the last ones.
+// printed returns the lines of a task that were not shown before, and how many lines
+// before them are missing. All counts the lines so far; last are the last of them.
 func (s *step) printed(all int, last []string) (lines []string, missing int) {
 	first := all - len(last) // the number of the first of last
 	switch {
@@ -44,7 +44,7 @@ func (t *timeline) output(s *step, at time.Time, all int, last []string) {
 }
 
 // result prints the last lines of a task that has ended, and returns the mark of an
-// activity that has returned a result: it has failed where the task has.
+// activity that has returned a result: it has failed if the task has.
 func (t *timeline) result(scheduled int64, at time.Time, payloads *common.Payloads) (mark string) {
 	s, known := t.steps[scheduled]
 	if !known || s.activity != "AwaitTask" {

@@ -7,7 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// Sign is an action as a diff marks it.
+// Sign returns the mark of an action in a diff.
 func Sign(action plan.Action) string {
 	switch action {
 	case plan.Create:
@@ -47,8 +47,8 @@ func changeText(c plan.Change) string {
 	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
 }
 
-// hasValue reports whether a field has no value before it is given one: of the others
-// that have no former value, To is what becomes of them.
+// hasValue reports whether To is a new value of a field that had none before. For any other
+// field without a former value, To describes the change.
 func hasValue(field string) bool {
 	switch field {
 	case "user", "network", "memory", "health.http", "health.host", "allow", "proxy_protocol", "redirect":

@@ -207,8 +207,8 @@ type pace struct {
 	pending time.Duration
 }
 
-// pace is slower where a command follows several deploys: no operator reads each
-// line as it is printed, and the deploys share the processors.
+// pace is slower if a command follows several deploys: no operator reads each line as
+// it is printed, and the deploys share the processors.
 func (f Follower) pace() pace {
 	if f.Console.Prefix != "" {
 		return pace{250 * time.Millisecond, 3 * time.Second}

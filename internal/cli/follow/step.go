@@ -37,7 +37,7 @@ type step struct {
 	// What a task has printed lately, of so many lines, and how many of these were shown.
 	lines, shown int
 	last         []string
-	ending       string // how a task has ended that has not succeeded
+	ending       string // how a task that has not succeeded has ended
 
 	// What has been said of it while it was pending.
 	said         string // the last line
@@ -79,8 +79,8 @@ func (s *step) update(p *workflow.PendingActivityInfo, decode converter.DataConv
 	}
 }
 
-// news is what a separate line shows of the step now; "" if it simply runs. A new
-// attempt is shown once, its cause only where that is another than before.
+// news returns what a separate line shows of the step now; "" if it simply runs. A new
+// attempt is shown once, its cause only if that differs from the one before.
 func (s *step) news() string {
 	switch {
 	case s.abandoned:
@@ -99,7 +99,7 @@ func (s *step) news() string {
 	return s.progress
 }
 
-// live is the line of a pending step on a screen.
+// live returns the line of a pending step on a screen.
 func (s *step) live(now time.Time) string {
 	line := s.summary + "  " + s.spent(max(0, now.Sub(s.scheduled)).Round(100*time.Millisecond))
 	switch {

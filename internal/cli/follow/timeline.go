@@ -21,8 +21,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// timeline renders a workflow's history as lines: one for each step that has ended
-// and, where there is no screen, one for each change of a pending step.
+// timeline renders a workflow's history as lines: one for each step that has ended and,
+// if there is no screen, one for each change of a pending step.
 type timeline struct {
 	out     io.Writer
 	decode  converter.DataConverter
@@ -34,9 +34,9 @@ type timeline struct {
 	failed  *step            // the last one that failed
 	// quiet leaves out the steps that have ended, and story what tasks have printed.
 	quiet, story bool
-	// live is set where a screen shows the pending steps: see lines.
+	// live reports whether a screen shows the pending steps: see lines.
 	live bool
-	// toEnd is set where a deploy that has succeeded is followed further.
+	// toEnd reports whether a deploy that has succeeded is followed further.
 	toEnd bool
 	// released is what a deploy has recorded that succeeded and goes on; nil before.
 	// pruned is set when its builder has removed images, or has failed to.
@@ -156,8 +156,8 @@ func (t *timeline) local(e *history.HistoryEvent, at time.Time) {
 	t.ended(e.GetEventId(), at, markFailed, failure.GetMessage())
 }
 
-// isAudit reports whether an activity adds what is done to the audit, which is no step of
-// it.
+// isAudit reports whether an activity adds what is done to the audit, which is not a
+// step.
 func isAudit(activity string) bool { return activity == workflows.RecordAuditName }
 
 // drop removes a step from the pending ones.
@@ -190,8 +190,8 @@ func (t *timeline) ended(scheduled int64, at time.Time, mark, cause string) {
 	t.line(at, mark, line)
 }
 
-// update records the state of an activity that has not ended and, where no screen
-// shows it, prints what has changed.
+// update records the state of an activity that has not ended and, if no screen shows it,
+// prints what has changed.
 func (t *timeline) update(p *workflow.PendingActivityInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -234,7 +234,7 @@ func (t *timeline) settle(ids []string, pending []*workflow.PendingActivityInfo)
 	}
 }
 
-// lines are the pending steps, a line each.
+// lines returns the pending steps, a line each.
 func (t *timeline) lines() []ui.Styled {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,7 +21,7 @@ const QuietTime = 3 * time.Second
 type WaitOptions struct {
 	// Quiet is how long Wait prints nothing.
 	Quiet time.Duration
-	// ForControl is set where Wait also waits for a control worker, up to the
+	// ForControl reports whether Wait also waits for a control worker, up to the
 	// workflow's own timeout. Otherwise the absence of one is an error.
 	ForControl bool
 }
@@ -106,8 +106,9 @@ func (f Follower) catchUp(ctx context.Context, run client.WorkflowRun, view *tim
 	return seen
 }
 
-// waitFault adds to the fault of a workflow which step it waited for. A step of the
-// control plane, which Postgres is a part of, makes it unreachable.
+// waitFault adds to the fault of a workflow which step it waited for. If that is a
+// step of the control plane, which includes Postgres, the error says that it is
+// unreachable.
 func waitFault(f *fault.Error, failed *step) error {
 	if f.Kind != fault.Unavailable || failed == nil {
 		return f

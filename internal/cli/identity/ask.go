@@ -16,7 +16,8 @@ import (
 // askTime bounds a request to the gateways.
 const askTime = time.Minute
 
-// ask sends a request to a gateway or, with direct, does it in the registry.
+// ask sends a request to a gateway or, with direct, carries it out in the
+// registry.
 func ask(ctx context.Context, s *session.Session, direct bool, request enrol.Request) (enrol.Answer, error) {
 	if !request.List {
 		s.Forget()
@@ -34,7 +35,8 @@ func ask(ctx context.Context, s *session.Session, direct bool, request enrol.Req
 		return enrol.Answer{}, exit.Usage(fault.New(fault.Invalid, "this configuration names no gateway: it is %s", cfg.Describe()).
 			WithHint("set [door] addresses; on the host of a gateway, --direct writes to the registry itself"))
 	}
-	// Where the authority is being replaced; the due date does it, too.
+	// Renew the certificate if the authority is being replaced; the due date
+	// renews it, too.
 	_, _ = enrol.Update(ctx, cfg.Door.Addresses, cfg.Door.Directory())
 	answer, err := enrol.Ask(ctx, cfg.Door.Addresses, cfg.Door.Directory(), request)
 	if fault.Is(err, fault.Unavailable) {

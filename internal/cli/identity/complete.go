@@ -20,8 +20,8 @@ func Completers() map[string]session.Completer {
 	return map[string]session.Completer{"ROLE": oneOf(identity.Roles()), "--grant": oneOf(identity.Grants()), "NAME": names}
 }
 
-// names finds the names of the identities of the role before it, which have their state
-// beside them. The gateway says them to operators.
+// names finds the names of the identities of the role before it, each with its state
+// beside it. The gateway lists them for operators.
 func names(ctx context.Context, s *session.Session, cfg *config.Config, before []string, _ string) []cobra.Completion {
 	if len(before) != 1 || !identity.Role(before[0]).Exists() || !cfg.Door.Enabled() {
 		return nil
@@ -39,8 +39,8 @@ func names(ctx context.Context, s *session.Session, cfg *config.Config, before [
 	return list
 }
 
-// states are the states of identities that are not revoked, by role and name. Of one that
-// is invited anew, the one that has joined counts.
+// states returns the states of identities that are not revoked, by role and name. If one
+// is invited again, the one that has joined counts.
 func states(records []identity.Record, now time.Time) map[string]string {
 	live := map[string]string{}
 	for _, r := range records {

@@ -49,7 +49,7 @@ type plan struct {
 	token  identity.Token
 	dir    identity.Directory
 	config string
-	// before is the configuration that is there already, and has the [door] of it.
+	// before is the existing configuration, and door its [door].
 	before []byte
 	door   config.Door
 	// keys is the file of encryption keys that it names, and that is not needed behind a
@@ -59,8 +59,8 @@ type plan struct {
 	unit, units string
 	unitText    []byte
 	publish     string
-	// own is set for a machine's role that a user without root has: everything is below the
-	// home directory, and the unit is one of the user's own systemd.
+	// own is set for a machine's role of a user without root: everything is below the home
+	// directory, and the unit is one of the user's own systemd.
 	own bool
 	// owner is the user that the unit runs as; nil for root.
 	owner *user.User
@@ -133,7 +133,7 @@ func planFor(s *session.Session, token identity.Token, o joinOptions) (*plan, er
 	return p, nil
 }
 
-// readConfig reads the configuration that is there.
+// readConfig reads the existing configuration.
 func (p *plan) readConfig(s *session.Session) error {
 	text, err := os.ReadFile(p.config)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +195,7 @@ func (p *plan) readUnit(role machineRole, units string, getenv func(string) stri
 	return nil
 }
 
-// prepare fails where what is to be written cannot be.
+// prepare returns an error if what is to be written cannot be.
 func (p *plan) prepare() error {
 	if p.dir.Exists() {
 		held, err := p.dir.Read()
@@ -238,8 +238,8 @@ func probe(dir string) error {
 	return os.Remove(file.Name())
 }
 
-// write writes certificate, configuration and unit, in this order: what names another is
-// last.
+// write writes certificate, configuration and unit, in this order: what names another comes
+// after it.
 func (p *plan) write(j enrol.Joined) error {
 	if err := j.Save(p.dir); err != nil {
 		return err
@@ -261,7 +261,7 @@ func (p *plan) write(j enrol.Joined) error {
 	return nil
 }
 
-// modeOf is the mode of a file, or of one that is created.
+// modeOf returns the mode of a file, or of one that is created.
 func modeOf(path string, created fs.FileMode) fs.FileMode {
 	if info, err := os.Stat(path); err == nil {
 		return info.Mode().Perm()
@@ -294,7 +294,8 @@ func (p *plan) giveAway() error {
 	return nil
 }
 
-// configText is the configuration with what the identity needs; nil where it has that.
+// configText returns the configuration with what the identity needs; nil if it has that
+// already.
 func (p *plan) configText(j enrol.Joined) []byte {
 	if p.door.Enabled() {
 		return nil
@@ -329,7 +330,7 @@ func (p *plan) configText(j enrol.Joined) []byte {
 	return text.Bytes()
 }
 
-// unitName is the name of the unit's file: the template, where the unit is an instance.
+// unitName returns the name of the unit's file: the template, if the unit is an instance.
 func (p *plan) unitName() string {
 	if template, _, ok := strings.Cut(p.unit, "@"); ok {
 		return template + "@.service"
@@ -347,7 +348,7 @@ func (p *plan) unitFile() string {
 // startTime bounds what systemctl does.
 const startTime = time.Minute
 
-// start has systemd start the unit, where there is one that reads the directory of units.
+// start has systemd start the unit, if there is one that reads the directory of units.
 func (p *plan) start(ctx context.Context, getenv func(string) string) (bool, error) {
 	switch {
 	case p.own && (p.units != ownUnits(getenv) || !ownSystemdRuns(getenv)), !p.own && (p.units != systemUnits || !systemdRuns()):
@@ -365,7 +366,7 @@ func (p *plan) start(ctx context.Context, getenv func(string) string) (bool, err
 	return true, nil
 }
 
-// systemctl and journalctl are the commands for the unit.
+// systemctl and journalctl return the commands for the unit.
 func (p *plan) systemctl() []string {
 	if p.own {
 		return []string{"systemctl", "--user"}
@@ -380,7 +381,7 @@ func (p *plan) journalctl() []string {
 	return []string{"journalctl", "--unit"}
 }
 
-// command is what serves the role without a unit.
+// command returns what serves the role without a unit.
 func (p *plan) command() string {
 	command := map[identity.Role]string{
 		identity.Node: "mcp worker --node " + p.token.Name, identity.Builder: "mcp worker --builder " + p.token.Name + " --workspace DIR",

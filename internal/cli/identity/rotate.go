@@ -144,7 +144,7 @@ func named(list []waiting) string {
 	return strings.Join(names, ", ")
 }
 
-// short is the beginning of a fingerprint.
+// short returns the beginning of a fingerprint.
 func short(fingerprint string) string { return fingerprint[:min(16, len(fingerprint))] }
 
 func (r rotated) write(s *session.Session) error {

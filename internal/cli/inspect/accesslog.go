@@ -67,9 +67,9 @@ type accessLog struct {
 	seen map[string]map[string]time.Time
 	// newest is the time of the newest line of any edge.
 	newest time.Time
-	// reported is why each edge cannot be read, as the operator knows it.
+	// reported is why each edge cannot be read, as the operator was told.
 	reported map[string]string
-	// width is that of the edges' names; 0 where there is only one.
+	// width is that of the edges' names; 0 if there is only one.
 	width int
 }
 
@@ -96,11 +96,11 @@ func (a *accessLog) read(ctx context.Context, in reads.AccessLogInput) (failed b
 	return failed, nil
 }
 
-// errClosed is that nothing can be written any more; ui.Output records why.
+// errClosed means that nothing can be written any more; ui.Output records why.
 var errClosed = errors.New("the reader has gone")
 
-// fresh returns the lines of an edge that were not there before. What is no entry of a
-// log is a text of the edge that an operator may read.
+// fresh returns the lines of an edge that were not there before. A line that is not an
+// entry of a log is a text of the edge that an operator may read.
 func (a *accessLog) fresh(e reads.EdgeAccessLog) []accessLine {
 	var lines []accessLine
 	known, now := a.seen[e.Edge], map[string]time.Time{}
@@ -184,7 +184,7 @@ func (a *accessLog) write(line accessLine) error {
 	return err
 }
 
-// layout is how a time is printed: with -t as mcp logs prints it.
+// layout returns how a time is printed: with -t as mcp logs prints it.
 func (a *accessLog) layout() string {
 	if a.timestamps {
 		return "2006-01-02T15:04:05.000Z07:00"
@@ -211,7 +211,7 @@ func accessText(l fleet.Access) string {
 	return text
 }
 
-// statusText is the status of a request, and where there is none what was served.
+// statusText returns the status of a request or, if there is none, what was served.
 func statusText(l fleet.Access) string {
 	switch {
 	case l.Status != 0:

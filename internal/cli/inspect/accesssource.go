@@ -68,8 +68,8 @@ func (e *streamedEdges) read(ctx context.Context, in reads.AccessLogInput) (resu
 	return result, e.askTheOthers(ctx, in, result.Edges)
 }
 
-// askTheOthers has a workflow ask the edges that have no stream: some reach Temporal past
-// the gateways, or are of a former version.
+// askTheOthers has a workflow ask the edges that have no stream: some reach Temporal
+// without the gateways, or are of a former version.
 func (e *streamedEdges) askTheOthers(ctx context.Context, in reads.AccessLogInput, logs []reads.EdgeAccessLog) error {
 	others := func(log reads.EdgeAccessLog) bool { return log.Error != nil && log.Error.Kind == fault.Unavailable }
 	if !slices.ContainsFunc(logs, others) {
@@ -110,7 +110,7 @@ func (e *streamedEdges) at(ctx context.Context, name string, in reads.AccessLogI
 	return log
 }
 
-// limited writes no more than so many bytes.
+// limited writes at most a given number of bytes.
 type limited struct {
 	to   io.Writer
 	left int

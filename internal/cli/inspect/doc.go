@@ -1,3 +1,3 @@
-// Package inspect has the verbs that change nothing: they read the registry, the
-// nodes and Temporal, and run a command in a container.
+// Package inspect implements the verbs that change nothing: they read the
+// registry, the nodes and Temporal, and run a command in a container.
 package inspect

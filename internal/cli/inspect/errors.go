@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// unreadable is the fault of a component whose lines could not be read; nil if they
-// could.
+// unreadable returns the fault of a component whose lines could not be read; nil if
+// they could.
 func unreadable(service string, l reads.ComponentLogs) *fault.Error {
 	if l.Error != nil {
 		f := *l.Error
@@ -33,7 +33,7 @@ func usageIfUnknown(err error) error {
 	return err
 }
 
-// placed is an error with the place where it has occurred.
+// placed returns an error with the place where it has occurred.
 func placed(err error, at reads.ComponentLogs) *fault.Error {
 	f := *exit.FaultOf(err)
 	f.Node, f.Component = cmp.Or(f.Node, at.Node), cmp.Or(f.Component, at.Component)

@@ -121,7 +121,7 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 	return nil
 }
 
-// serviceOf is the service of "SERVICE/COMPONENT".
+// serviceOf returns the service of "SERVICE/COMPONENT".
 func serviceOf(target string) string {
 	service, _, _ := strings.Cut(target, "/")
 	return service

@@ -124,7 +124,7 @@ func (f *logFollower) next(ctx context.Context, in reads.LogsInput) reads.Compon
 	return got.Logs[0]
 }
 
-// report prints once that a component cannot be read, again where the reason has
+// report prints once that a component cannot be read, again if the reason has
 // changed, and once that it can again. A read that was on its way to a worker that
 // ends has only a timeout to report; the next one has the reason.
 func (f *logFollower) report(component string, reported **fault.Error, now *fault.Error) {

@@ -26,9 +26,10 @@ type logLine struct {
 type logPrinter struct {
 	console    *ui.Console
 	timestamps bool
-	// services is set where there are several, with which each line begins then.
+	// services reports whether there are several services, with which each line
+	// then begins.
 	services bool
-	// width is that of the components' names; 0 where there is only one.
+	// width is that of the components' names; 0 if there is only one.
 	width int
 }
 

@@ -30,7 +30,7 @@ func showRun(s *session.Session, in reads.LogsInput, found reads.LogsResult, o l
 	return nil
 }
 
-// unfollowed is the error of a follow of something whose runs end.
+// unfollowed returns the error of a follow of something whose runs end.
 func unfollowed(in reads.LogsInput, kind fleet.TaskKind) error {
 	name := in.Service + "/" + in.Component
 	if kind == fleet.JobTask {

@@ -54,8 +54,8 @@ func streamLogs(ctx context.Context, s *session.Session, through gateway, target
 // asksAtOnce is how many services' containers are asked for at once.
 const asksAtOnce = 8
 
-// findAll finds the containers of the targets, several at once. The output of a step or a
-// job is that of its only target.
+// findAll finds the containers of the targets, several at once. For the output of a step
+// or a job there may be only one target.
 func (f *streamed) findAll(ctx context.Context, targets []string) ([]*target, error) {
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)

@@ -68,10 +68,10 @@ func (f *streamed) start(ctx context.Context, t *tail) {
 	})
 }
 
-// follow shows what comes. Where the stream breaks it goes on with another one, after the
+// follow shows what comes. If the stream breaks, it goes on with another one, after the
 // last line that was shown. It ends without an error when the component has left the node.
 func (f *streamed) follow(ctx context.Context, t *tail) error {
-	reported := "" // why nothing is read, as was said
+	reported := "" // why nothing is read, as the operator was told
 	for attempt := 0; ; attempt++ {
 		var err error
 		if t.call == nil {
@@ -168,7 +168,7 @@ func (f *streamed) left(t *tail) bool {
 	return t.leaving && len(t.marks) == 0
 }
 
-// leave has a tail end with its containers.
+// leave makes a tail end with its containers.
 func (f *streamed) leave(t *tail) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +186,7 @@ func (f *streamed) hint(t *tail) {
 	}
 }
 
-// say says something of a component.
+// say prints a message about a component.
 func (f *streamed) say(t *tail, format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

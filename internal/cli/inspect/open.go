@@ -78,7 +78,7 @@ func runOpen(ctx context.Context, s *session.Session, service string, o openOpti
 	return openAddress(ctx, s, opened{address, urls}, o.printed)
 }
 
-// openAddress opens an address, or prints it where it cannot.
+// openAddress opens an address, or prints it if it cannot.
 func openAddress(ctx context.Context, s *session.Session, o opened, printed bool) error {
 	stdout, isFile := ui.Behind(s.Stdout).(*os.File)
 	switch {
@@ -113,7 +113,7 @@ func urlsOf(ctx context.Context, s *session.Session, service string) ([]string, 
 	return append(urls, redirects...), nil
 }
 
-// uiAddress is the address of the page with a service's workflows; "" is all.
+// uiAddress returns the address of the page with a service's workflows; "" is all.
 func uiAddress(cfg *config.Config, service string) (string, error) {
 	if cfg.Temporal.UI == "" {
 		return "", exit.Usage(fault.New(fault.NotFound, "the address of Temporal's UI is not set").

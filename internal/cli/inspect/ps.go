@@ -129,7 +129,7 @@ func writeProcesses(s *session.Session, list []process) {
 	_ = table.Flush()
 }
 
-// part is the service, with the step or the job whose run it is.
+// part returns the service, with the step or the job whose run it is.
 func (p process) part() string {
 	switch {
 	case p.Step != "":

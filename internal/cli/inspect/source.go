@@ -12,7 +12,7 @@ import (
 // shownSubject is how much of a commit's subject a table shows, in characters.
 const shownSubject = 40
 
-// sourceText is a commit as a table shows it; "" for none.
+// sourceText returns a commit as a table shows it; "" for none.
 func sourceText(source *servicedef.Source) string {
 	if source == nil {
 		return ""

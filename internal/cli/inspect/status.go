@@ -139,7 +139,7 @@ func statuses(r reads.StatusResult) []serviceStatus {
 	return list
 }
 
-// addURLs adds to the routes of a component where edges serve them.
+// addURLs adds to the routes of a component the URLs at which edges serve them.
 func addURLs(service string, c *componentStatus, routes []reads.PublishedRoute) {
 	for _, r := range routes {
 		if r.Service != service || r.Redirect != "" || !slices.Contains(r.Components, c.Name) {
@@ -281,7 +281,7 @@ func (s serviceStatus) sourced() bool {
 	return slices.ContainsFunc(s.Components, func(c componentStatus) bool { return c.Source != nil })
 }
 
-// stateWithout is the state of a service without components.
+// stateWithout returns the state of a service without components.
 func stateWithout(s serviceStatus) string {
 	switch {
 	case len(s.Jobs) > 0 && !s.Active:
@@ -312,7 +312,7 @@ func releaseText(s serviceStatus) string {
 	return text
 }
 
-// routeList renders routes: "rest:8443→23456", and the URL behind where edges serve it.
+// routeList renders routes: "rest:8443→23456", and the URL after it if edges serve it.
 func routeList(routes []routeStatus) string {
 	var list []string
 	for _, r := range routes {
@@ -322,9 +322,9 @@ func routeList(routes []routeStatus) string {
 	return strings.Join(list, " ")
 }
 
-// settle clears Pending where a deploy from here would change nothing: the definition
-// was changed back, and neither deployed nor recorded since. One whose tags git cannot
-// give is not settled.
+// settle clears Pending if a deploy from here would change nothing: the definition was
+// changed back, and neither deployed nor recorded since. A service whose tags git
+// cannot give is not settled.
 func settle(list []serviceStatus, releases []fleet.Release, dir *servicedir.Dir, resolve func(servicedef.Service) (servicedef.Service, error)) {
 	for i, r := range releases {
 		here, err := dir.Find(r.Service)

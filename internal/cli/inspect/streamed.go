@@ -47,11 +47,11 @@ type target struct {
 	// known describes the newest deploy of the service before the components were last asked
 	// for.
 	known string
-	// hints has one element where something has happened to its containers.
+	// hints has one element when something has happened to its containers.
 	hints chan struct{}
 }
 
-// name is that of a component, as messages have it.
+// name returns the name of a component, as messages have it.
 func (f *streamed) name(t *tail) string {
 	if f.show.services {
 		return t.service + "/" + t.at.Component
@@ -70,7 +70,7 @@ type tail struct {
 
 	// marks are where to go on, by the containers that are not gone.
 	marks stream.Marks
-	// leaving is set where the component is not on the node any more: then the tail ends
+	// leaving reports whether the component is not on the node any more: then the tail ends
 	// with its containers.
 	leaving bool
 	// end ends it, once it is followed.

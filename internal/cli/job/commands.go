@@ -1,4 +1,4 @@
-// Package job has the verbs for jobs: jobs, run, and those of mcp job.
+// Package job implements the verbs for jobs: jobs, run, and those of mcp job.
 package job
 
 import (

@@ -23,7 +23,8 @@ type follower struct {
 // whose output cannot be read at the moment.
 const againPause = 500 * time.Millisecond
 
-// rest shows what the attempts of a run that has ended have printed, and is not shown.
+// rest shows what the attempts of a run that has ended have printed and was not shown
+// yet.
 func (f *follower) rest(ctx context.Context) error {
 	in := f.in
 	in.Lines = reads.MaxLogLines
@@ -40,7 +41,7 @@ func (f *follower) rest(ctx context.Context) error {
 	}
 }
 
-// showRest shows the lines of an attempt that are not shown.
+// showRest shows the lines of an attempt that were not shown yet.
 func (f *follower) showRest(got reads.JobLogsResult) {
 	lines, total := got.Lines, len(got.Lines)
 	if got.Attempt == got.Run.Attempts {
@@ -64,7 +65,7 @@ func (f *follower) showRest(got reads.JobLogsResult) {
 	}
 }
 
-// mostAttempts is how many attempts a definition allows at most.
+// mostAttempts is the most attempts that a definition allows.
 const mostAttempts = 101
 
 // pause waits, unless ctx ends first.
@@ -78,7 +79,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // ended returns the error of a run that has ended: with the exit code of its program,
-// where that has one.
+// if that has one.
 func ended(s *session.Session, run fleet.JobRun) error {
 	if run.Outcome == fleet.RunSucceeded {
 		return nil

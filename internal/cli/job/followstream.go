@@ -63,7 +63,7 @@ func (f *follower) streamAttempt(ctx context.Context, of reads.JobLogsResult) {
 	f.receive(call, of.Attempt)
 }
 
-// receive shows the lines of a stream that are not shown.
+// receive shows the lines of a stream that were not shown yet.
 func (f *follower) receive(call *stream.Call, attempt int) {
 	for seen := 0; ; {
 		batch, _, err := call.NextOutput()

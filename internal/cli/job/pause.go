@@ -44,7 +44,7 @@ func newResume(s *session.Session) *cobra.Command {
 	}
 }
 
-// setPaused pauses a job in the name of by, or resumes it where that is "".
+// setPaused pauses a job in the name of by, or resumes it if by is "".
 func setPaused(ctx context.Context, s *session.Session, name, by string) error {
 	of, err := parse(name)
 	if err != nil {

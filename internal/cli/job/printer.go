@@ -29,7 +29,7 @@ type printer struct {
 	shown map[int]int
 }
 
-// print prints a line. Where it cannot, ui.Output records why.
+// print prints a line. If it cannot, ui.Output records why.
 func (p *printer) print(l reads.LogLine, text string) {
 	out := p.out
 	if l.Stream == "stderr" {

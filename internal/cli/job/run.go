@@ -103,7 +103,8 @@ func showStarted(s *session.Session, of target, run client.WorkflowRun) {
 	_, _ = fmt.Fprintf(s.Stdout, "%s is asked to run: mcp job logs -f %s follows it\n", of, of)
 }
 
-// unhurried is how long the wait for a run prints nothing: what it prints is the run's.
+// unhurried is how long the wait for a run prints nothing: only the output of the run
+// is printed.
 const unhurried = 365 * 24 * time.Hour
 
 // attach shows the output of a run until it has ended.

@@ -127,7 +127,7 @@ func runForget(ctx context.Context, s *session.Session, path, id string, yes boo
 	return showForgotten(s, id, lost.Records, stuck)
 }
 
-// unknownKey is the error of a key with which nothing is encrypted.
+// unknownKey returns the error of a key with which nothing is encrypted.
 func unknownKey(id string, recorded []string, ring keyring.Ring) error {
 	f := fault.New(fault.NotFound, "the registry has nothing that is encrypted with key %s", id)
 	missing := slices.DeleteFunc(recorded, func(key string) bool { _, has := ring.Find(key); return has })
@@ -137,7 +137,7 @@ func unknownKey(id string, recorded []string, ring keyring.Ring) error {
 	return f.WithHint("the file of keys has all that it needs: mcp key list")
 }
 
-// losses are what goes with a key, by name.
+// losses returns what is lost with a key, by name.
 func losses(id string, records []fleet.LostRecords, stuck workers.Stuck) []string {
 	if len(records)+len(stuck.Schedules)+len(stuck.Runs) == 0 {
 		return []string{"the record of key " + id + ", with which nothing is encrypted any more"}
@@ -155,7 +155,7 @@ func losses(id string, records []fleet.LostRecords, stuck workers.Stuck) []strin
 	return append(lines, "for good: a host that has a copy of key "+id+" could read all of it; look with mcp key list there")
 }
 
-// parts are what a service loses.
+// parts returns what a service loses.
 func parts(r fleet.LostRecords) []string {
 	var all []string
 	if r.Release > 0 {

@@ -8,9 +8,9 @@ import (
 	"github.com/metacircular/mcp/internal/telemetry"
 )
 
-// serveCodec decrypts for Temporal's UI where the configuration says so, until stop. Both a
-// control worker and a gateway can; of two on one host the second takes over when the first
-// has ended.
+// serveCodec decrypts for Temporal's UI if the configuration says so, until stop is called.
+// Both a control worker and a gateway can; of two on one host, the second takes over when
+// the first has ended.
 func serveCodec(cfg *config.Config, log *slog.Logger) (stop func(), err error) {
 	if cfg.Temporal.CodecListen == "" || cfg.Temporal.CodecListen == "off" {
 		return func() {}, nil

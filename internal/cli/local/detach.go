@@ -49,7 +49,8 @@ func runDetached(ctx context.Context, s *session.Session, o devOptions, want dev
 	return nil
 }
 
-// differences are the flags given whose values are not those of the running platform.
+// differences returns the given flags whose values are not those of the running
+// platform.
 func differences(want dev.Options, info dev.Info) []string {
 	var list []string
 	differ := func(flag, want, have string) {
@@ -115,8 +116,7 @@ func (o devOptions) spawn(ctx context.Context, debug bool) (dev.Info, error) {
 	return dev.Info{}, o.notReady(ctx, printed.Error)
 }
 
-// arguments are the command line that runs the same platform in the
-// foreground.
+// arguments returns the command line that runs the same platform in the foreground.
 func (o devOptions) arguments(debug bool) []string {
 	list := []string{
 		"dev", "--json", "--debug=" + strconv.FormatBool(debug),

@@ -49,7 +49,7 @@ folder or above it.`,
 	return cmd
 }
 
-// existing is the directory of the platform: that of --dir, or the nearest one.
+// existing returns the directory of the platform: that of --dir, or the nearest one.
 func (o devOptions) existing(given bool) (string, error) {
 	if given {
 		if !dev.Exists(o.dir) {

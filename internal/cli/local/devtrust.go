@@ -145,7 +145,7 @@ func (s store) install(ctx context.Context, text []byte) (string, error) {
 	return path, nil
 }
 
-// trustCommands are the commands that make programs trust a root.
+// trustCommands returns the commands that make programs trust a root.
 func trustCommands(root string, s store, known bool) []trustCommand {
 	file := shellWord(root)
 	list := []trustCommand{{"one request", "curl --cacert " + file}}

@@ -18,7 +18,7 @@ type defined struct {
 	finding finding
 	// nodes are those of the definitions, and images one for each image registry.
 	nodes, images []string
-	// builds is set where a definition has an image to build.
+	// builds reports whether a definition has an image to build.
 	builds bool
 	// places are where edges are to serve the services, by service.
 	places map[string][]servicedef.Place
@@ -78,7 +78,7 @@ func soundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Er
 	return read.All(), problems, nil
 }
 
-// collisionsOf finds names that two of the definitions have, as service check does.
+// collisionsOf finds names that two of the definitions share, as service check does.
 func collisionsOf(services map[string]*servicedef.Service) servicedef.Errors {
 	var list []*servicedef.Service
 	for _, name := range slices.Sorted(maps.Keys(services)) {

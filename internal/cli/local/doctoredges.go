@@ -39,7 +39,8 @@ func askEdges(ctx context.Context, s *session.Session, c client.Client) askedEdg
 	return asked
 }
 
-// findings are those about the edges, and about what leads to them and from them.
+// findings returns the findings about the edges, and about what leads to them and from
+// them.
 func (a askedEdges) findings(nodes []fleet.NodeState, d defined, version string) []finding {
 	if a.err != nil {
 		return []finding{fail("edges", exit.FaultOf(a.err))}
@@ -55,7 +56,8 @@ func (a askedEdges) findings(nodes []fleet.NodeState, d defined, version string)
 	return slices.Concat(found, conflictFindings(a.Routes, d.places), a.names)
 }
 
-// noEdge is the finding where definitions have routes for edges, and none is admitted.
+// noEdge returns the finding that definitions have routes for edges, but no edge is
+// admitted.
 func noEdge(all reads.EdgesResult, d defined) []finding {
 	if slices.ContainsFunc(all.Edges, func(e fleet.EdgeState) bool { return !e.Admitted.IsZero() }) {
 		return nil
@@ -73,7 +75,7 @@ func noEdge(all reads.EdgesResult, d defined) []finding {
 		"no edge is admitted, so that nothing serves the hostnames of %s", ui.Counted(max(services, 1), "service"))}
 }
 
-// edgeFindings are those of an edge itself.
+// edgeFindings returns the findings about an edge itself.
 func edgeFindings(e fleet.EdgeState, silent *fault.Error, version string) []finding {
 	check := "edge " + e.Name
 	switch {
@@ -114,7 +116,8 @@ func fingerprint(text string) string {
 	return key.Fingerprint()
 }
 
-// reachFindings are whether an edge reaches the containers, by their nodes.
+// reachFindings returns the findings on whether an edge reaches the containers, by their
+// nodes.
 func reachFindings(edge string, unreached map[string]string, routes []reads.PublishedRoute, nodes []fleet.NodeState) []finding {
 	services := map[string]map[string]string{} // by host and address
 	for _, r := range routes {
@@ -162,8 +165,8 @@ func nodesAt(address string, nodes []fleet.NodeState) string {
 	return strings.Join(names, ", ")
 }
 
-// certificateFindings are those of an edge's certificates: each that failed, has expired
-// or is late for its renewal, and one for the others.
+// certificateFindings returns the findings about an edge's certificates: each that
+// failed, has expired or is late for its renewal, and one for the others.
 func certificateFindings(e fleet.EdgeState, now time.Time) []finding {
 	if e.Status == nil || len(e.Status.Certificates) == 0 {
 		return nil
@@ -209,7 +212,7 @@ func certificateFinding(edge string, c fleet.Certificate, now time.Time) (findin
 	return finding{}, false
 }
 
-// because is why the last attempt to obtain a certificate failed.
+// because returns why the last attempt to obtain a certificate failed.
 func because(c fleet.Certificate) string {
 	if c.Problem == "" {
 		return ""
@@ -217,8 +220,8 @@ func because(c fleet.Certificate) string {
 	return fmt.Sprintf(" (%s: %s)", ui.Moment(c.Failed), ui.FirstLine(c.Problem))
 }
 
-// conflictFindings are the definitions here that name what another service holds at the
-// edges.
+// conflictFindings returns findings about the definitions here that name what another
+// service holds at the edges.
 func conflictFindings(routes []reads.PublishedRoute, places map[string][]servicedef.Place) []finding {
 	var found []finding
 	for _, service := range slices.Sorted(maps.Keys(places)) {

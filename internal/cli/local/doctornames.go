@@ -18,8 +18,8 @@ import (
 // namesAtOnce is how many hostnames are looked up at once.
 const namesAtOnce = 16
 
-// nameFindings check that each hostname of a route leads to the edges. Those below
-// localhost lead to the host of the client by themselves.
+// nameFindings checks that each hostname of a route leads to the edges. Those
+// below localhost lead to the host of the client by themselves.
 func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name string) ([]string, error), all reads.EdgesResult) []finding {
 	var addresses []string
 	for _, e := range all.Edges {
@@ -57,7 +57,8 @@ func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name str
 	return bad
 }
 
-// namesOf are the hostnames of routes, each once, without those below localhost.
+// namesOf returns the hostnames of routes, each once, without those below
+// localhost.
 func namesOf(routes []reads.PublishedRoute) []string {
 	var names []string
 	for _, r := range routes {

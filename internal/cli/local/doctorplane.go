@@ -95,7 +95,7 @@ func checkEncryption(ctx context.Context, cfg *config.Config, c client.Client, t
 	return warn(check, "once every host has the file: mcp key promote KEY", "the keys of %s only decrypt", keys.Path())
 }
 
-// diagnosed are the findings of the checks that a control worker has made.
+// diagnosed returns the findings of the checks that a control worker has made.
 func diagnosed(r reads.DoctorResult, d defined, version string) []finding {
 	found := []finding{sameVersion("control worker", version, r.Control.MCP, "it answers"), postgres(r.Control)}
 	for _, name := range sortedNodes(r) {
@@ -153,7 +153,8 @@ func nodeFinding(name, version string, n reads.DiagnosedNode) finding {
 	return sameVersion(check, version, n.MCP, "its worker answers; "+n.Runtime)
 }
 
-// observedFinding is the age of the monitor's last observation of a node.
+// observedFinding returns the finding on the age of the monitor's last observation of a
+// node.
 func observedFinding(n fleet.NodeState, now time.Time) finding {
 	check := "monitor " + n.Name
 	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, tend.MonitorID)

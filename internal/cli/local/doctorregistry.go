@@ -7,7 +7,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// registryFinding is how an image registry answers to a host.
+// registryFinding returns the finding on how an image registry answers to a
+// host.
 func registryFinding(image, from string, err error) finding {
 	host := servicedef.ImageRegistry(image)
 	check := fmt.Sprintf("image registry %s, %s", host, from)

@@ -10,8 +10,8 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// checkSigned checks whether this host's podman checks the signatures too that the node's
-// worker does.
+// checkSigned checks whether this host's podman, too, checks the signatures that the
+// node's worker checks.
 func checkSigned(ctx context.Context, cfg *config.Config) []finding {
 	const check = "signatures"
 	if cfg.Node.Name == "" || len(cfg.ImageRegistry.RequireSignature) == 0 {

@@ -55,7 +55,7 @@ func (t temporalChecks) searchAttributes(ctx context.Context) []finding {
 	return []finding{ok(check, "%s are there", strings.Join(attributeNames(nil), ", "))}
 }
 
-// attributeNames are mcp's search attributes that are not among those there.
+// attributeNames returns mcp's search attributes that are not among those there.
 func attributeNames(there map[string]enums.IndexedValueType) []string {
 	var names []string
 	for _, key := range workflows.SearchAttributes() {
@@ -83,7 +83,7 @@ func (t temporalChecks) nodesPoll(ctx context.Context, nodes []string) []finding
 }
 
 // pollAge is how old a poll may be: Temporal lists pollers for minutes, and a live one
-// polls again after one.
+// polls again after one minute.
 const pollAge = 75 * time.Second
 
 // polled finds whether a worker polls a queue.

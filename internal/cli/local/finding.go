@@ -63,7 +63,7 @@ func sideBySide(ctx context.Context, checks ...func(context.Context) []finding) 
 	return all
 }
 
-// late is the fault of a failed check, with a message of mcp's own for a timeout.
+// late returns the fault of a failed check, with a message of mcp's own for a timeout.
 func late(err error) *fault.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.Unavailable, "no answer in %s", checkTimeout)
@@ -71,12 +71,12 @@ func late(err error) *fault.Error {
 	return fault.Of(err)
 }
 
-// hinted is a fault with a hint, unless it has one.
+// hinted returns a fault with the hint, unless it has one already.
 func hinted(f *fault.Error, hint string, args ...any) *fault.Error {
 	return f.WithHint("%s", cmp.Or(f.Hint, fmt.Sprintf(hint, args...)))
 }
 
-// away is a part of the control plane that cannot be reached.
+// away returns the finding about a part of the control plane that cannot be reached.
 func away(check string, f *fault.Error) finding {
 	found := fail(check, f)
 	found.unreachable = true

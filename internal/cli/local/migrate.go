@@ -91,7 +91,7 @@ func runMigrate(ctx context.Context, s *session.Session, decrypt bool) error {
 	return nil
 }
 
-// migrationOf is the migration that a configuration asks for.
+// migrationOf returns the migration that a configuration asks for.
 func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, err error) {
 	m = workers.Migration{
 		Insecure: cfg.Postgres.Insecure, KeepAudit: time.Duration(cfg.Audit.Keep),
@@ -108,7 +108,7 @@ func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, e
 	return m, err
 }
 
-// audited is what the audit has of a migration.
+// audited returns what the audit has of a migration.
 func audited(s *session.Session, did workers.Migrated) []fleet.AuditEntry {
 	detail := fmt.Sprintf("from version %d to %d", did.From, did.To)
 	if did.Expired > 0 {

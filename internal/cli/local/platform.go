@@ -28,7 +28,7 @@ type devOptions struct {
 	detach                            bool
 }
 
-// settings are the platform's, from the flags and the machine.
+// settings returns the platform's settings, from the flags and the machine.
 func (o devOptions) settings(s *session.Session) (dev.Options, error) {
 	if err := o.check(); err != nil {
 		return dev.Options{}, exit.Usage(err)
@@ -71,7 +71,8 @@ func (o devOptions) settings(s *session.Session) (dev.Options, error) {
 	return settings, nil
 }
 
-// check fails where the directories and the socket of the flags do not exist.
+// check returns an error if the directories and the socket of the flags do not
+// exist.
 func (o devOptions) check() error {
 	for _, flag := range []struct{ name, dir string }{{"--workspace", o.workspace}, {"--services", o.services}} {
 		if flag.dir == "" {
@@ -121,8 +122,8 @@ func showPlatform(s *session.Session, info dev.Info) {
 	_ = table.Flush()
 }
 
-// log is the log file of a platform in the background.
+// log returns the log file of a platform in the background.
 func (o devOptions) log() string { return filepath.Join(o.dir, dev.LogName) }
 
-// portOf is the port of an address.
+// portOf returns the port of an address.
 func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }

@@ -158,7 +158,8 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	}
 }
 
-// streamDoors connect to the gateways for streams; nil where Temporal is reached without.
+// streamDoors returns functions that connect to the gateways for streams; nil if Temporal
+// is reached without gateways.
 func streamDoors(cfg *config.Config) (doors []func(context.Context) (net.Conn, error)) {
 	options, err := cfg.TemporalOptions()
 	if err != nil || !config.ThroughDoor(options) {
@@ -170,7 +171,7 @@ func streamDoors(cfg *config.Config) (doors []func(context.Context) (net.Conn, e
 	return doors
 }
 
-// over sets the flags over the configuration.
+// over overrides the configuration with the flags.
 func (o *workerOptions) over(c *config.Config) {
 	if o.node == "" && !o.control && o.builder == "" {
 		o.node = c.Node.Name
@@ -187,7 +188,7 @@ func (o *workerOptions) over(c *config.Config) {
 	}
 }
 
-// roles are those of the flags.
+// roles returns the roles of the flags.
 func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Options, error) {
 	var roles workers.Options
 	insecure := cfg.ImageRegistry.Insecure
@@ -258,7 +259,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	return roles, nil
 }
 
-// patiently tries until it succeeds, or fails for a reason that waiting does not help.
+// patiently tries until it succeeds, or fails for a reason that waiting does not remove.
 // So a worker and what it needs may be started in any order.
 func patiently[T any](ctx context.Context, log *slog.Logger, wait func(error) bool, try func(context.Context) (T, error)) (T, error) {
 	const longest = 10 * time.Second

@@ -1,5 +1,5 @@
 // Command manual writes a man page for each command of mcp, where mcp is
-// installed. Its tests keep docs/commands.md and docs/schemas.
+// installed. Its tests keep docs/commands.md and docs/schemas up to date.
 package main
 
 import (
@@ -32,7 +32,7 @@ func writePages(dir string) error {
 	return doc.GenManTree(commands(), &doc.GenManHeader{Section: "1", Source: "mcp", Manual: "mcp"}, dir)
 }
 
-// commands are mcp's.
+// commands returns mcp's commands.
 func commands() *cobra.Command {
 	app := &cli.App{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }}
 	root := app.Root()

@@ -19,8 +19,8 @@ func Completers() map[string]session.Completer {
 	return map[string]session.Completer{"NODE": complete, "--node": complete}
 }
 
-// complete finds the nodes that definitions name and the live ones, which have their
-// state beside them.
+// complete finds the nodes that definitions name and the live ones, each of these
+// with its state beside it.
 func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, word string) []cobra.Completion {
 	found, begun := map[string]string{}, false
 	for _, service := range s.Defined(cfg) {
@@ -41,7 +41,7 @@ func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []s
 	return list
 }
 
-// states are the states of nodes, by their names.
+// states returns the states of nodes, by their names.
 func states(nodes []fleet.NodeState) map[string]string {
 	live := map[string]string{}
 	for _, n := range nodes {

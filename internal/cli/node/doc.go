@@ -1,2 +1,2 @@
-// Package node has the verbs about nodes: mcp node.
+// Package node implements the verbs about nodes: mcp node.
 package node

@@ -24,7 +24,7 @@ func lastState(n fleet.NodeState) nodeState {
 	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Observed: n.Observed, Overdue: n.Overdue, Seen: n.Answered}
 }
 
-// lastStatus is the status that the node answered last; before the first
+// lastStatus returns the status that the node answered last; before the first
 // observation it holds what its worker announced.
 func lastStatus(n fleet.NodeState) fleet.NodeStatus {
 	var s fleet.NodeStatus

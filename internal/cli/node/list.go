@@ -55,7 +55,7 @@ func runList(ctx context.Context, s *session.Session) error {
 	return writeList(s.Stdout, list)
 }
 
-// writeList prints nodes for a person; the last column only where one has a reason.
+// writeList prints nodes for a person; the last column only if one has a reason.
 func writeList(out io.Writer, list []listedNode) error {
 	table := ui.Table(out)
 	head := "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP\tKEY"

@@ -26,7 +26,7 @@ func readNodes(ctx context.Context, s *session.Session, names []string) ([]fleet
 	return all[i : i+1], nil
 }
 
-// unknownNode is the fault of a node that does not exist.
+// unknownNode returns the fault of a node that does not exist.
 func unknownNode(name string, all []fleet.NodeState) error {
 	var known []string
 	for _, n := range all {

@@ -93,7 +93,7 @@ func writeNode(s *session.Session, n shownNode) {
 	_ = table.Flush()
 }
 
-// linesOf is what is known of a node: before its first observation, what its worker
+// linesOf returns what is known of a node: before its first observation, what its worker
 // has announced.
 func linesOf(n shownNode) [][2]string {
 	lines := [][2]string{

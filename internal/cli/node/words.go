@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/seal"
 )
 
-// fingerprint is that of a node's key, of which it is the short form that people compare;
-// "" for none.
+// fingerprint returns the fingerprint of a node's key, the short form that people compare; ""
+// for none.
 func fingerprint(key string) string {
 	parsed, err := seal.ParseKey(key)
 	if err != nil {
@@ -21,7 +21,7 @@ func fingerprint(key string) string {
 	return parsed.Fingerprint()
 }
 
-// shortKey is the beginning of a fingerprint, for a table; "-" for none.
+// shortKey returns the beginning of a fingerprint, for a table; "-" for none.
 func shortKey(fingerprint string) string {
 	if fingerprint == "" {
 		return "-"
@@ -29,7 +29,7 @@ func shortKey(fingerprint string) string {
 	return fingerprint[:min(len(fingerprint), 9)] + "…"
 }
 
-// stateOf is one word: "draining" only for a node that answers.
+// stateOf returns one word: "draining" only for a node that answers.
 func stateOf(n fleet.NodeState) string {
 	if n.State == fleet.NodeReady && n.Draining {
 		return fleet.NodeDraining
@@ -37,8 +37,9 @@ func stateOf(n fleet.NodeState) string {
 	return cmp.Or(n.State, "unknown")
 }
 
-// shownState is the state for a person, with "draining" also where the node does not
-// answer, and with since when nothing has been known of the node; "" where that is known.
+// shownState returns the state for a person, with "draining" even if the node does not
+// answer. UnknownSince is since when nothing has been known of the node; "" if its state is
+// known.
 func shownState(state string, draining bool, unknownSince string) string {
 	if draining && state != fleet.NodeDraining {
 		state += ", " + fleet.NodeDraining
@@ -49,7 +50,7 @@ func shownState(state string, draining bool, unknownSince string) string {
 	return state
 }
 
-// sinceText is a state, and since when if that is known.
+// sinceText returns a state, and since when if that is known.
 func sinceText(state string, since time.Time) string {
 	if since.IsZero() {
 		return state
@@ -57,7 +58,7 @@ func sinceText(state string, since time.Time) string {
 	return state + " since " + ui.Moment(since)
 }
 
-// overdueSince is when a node was last observed, where the next observation is late.
+// overdueSince returns when a node was last observed, if the next observation is late.
 func overdueSince(overdue bool, observed time.Time) string {
 	switch {
 	case !overdue:
@@ -68,8 +69,7 @@ func overdueSince(overdue bool, observed time.Time) string {
 	return ui.Moment(observed)
 }
 
-// reasonOf is why a node is unreachable, or lets nothing new run; "" for one of which neither
-// is so.
+// reasonOf returns why a node is unreachable, or lets nothing new run; "" if neither is so.
 func reasonOf(n fleet.NodeState) string {
 	for _, d := range n.Drift {
 		if d.Kind == fleet.DriftUnreachable || d.Kind == fleet.DriftPolicy {
@@ -79,7 +79,7 @@ func reasonOf(n fleet.NodeState) string {
 	return ""
 }
 
-// newContainers is the answer to whether a node gets new containers.
+// newContainers returns the answer to whether a node gets new containers.
 func newContainers(draining bool) string {
 	if draining {
 		return "none: it is draining"

@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// entries reads an archive, of which it knows whether it has an end.
+// entries reads an archive, and finds out whether it has an end.
 type entries struct {
 	*tar.Reader
 	count *counter
@@ -64,8 +64,8 @@ func (e *entries) end() error {
 	return err
 }
 
-// unpack writes the entries of an archive: into to, where that is a directory, else with
-// to as the name of what is at their top. Nothing is written outside of it.
+// unpack writes the entries of an archive: into to, if that is a directory, else with to
+// as the name of what is at their top. Nothing is written outside of it.
 func unpack(archive io.Reader, to string) (done copied, err error) {
 	dir, name := filepath.Split(filepath.Clean(to))
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
@@ -138,7 +138,7 @@ func write(root *os.Root, h *tar.Header, place string, from io.Reader, done *cop
 	return nil
 }
 
-// writeFile writes a file beside its place, where it gets when it is whole.
+// writeFile writes a file beside its place, and moves it there when it is whole.
 func writeFile(root *os.Root, place string, mode fs.FileMode, from io.Reader) (n int64, err error) {
 	if info, err := root.Stat(place); err == nil && !info.Mode().IsRegular() {
 		return 0, fault.New(fault.Invalid, "%s exists, and is no file", place)
@@ -230,8 +230,8 @@ func (s *source) pack(to io.Writer) (done copied, err error) {
 	return done, err
 }
 
-// entry adds one file, directory or link. What is named on the command line is followed
-// if it is a link.
+// entry adds one file, directory or link. A link that is named on the command line is
+// followed.
 func (s *source) entry(archive *tar.Writer, place, name string, entry fs.DirEntry, done *copied) error {
 	info, err := entry.Info()
 	if err == nil && place == s.path {
@@ -303,7 +303,7 @@ type copied struct {
 	Bytes int64 `json:"bytes"`
 }
 
-// cleanName is the name of an entry of an archive as a path below its top.
+// cleanName returns the name of an entry of an archive as a path below its top.
 func cleanName(name string) string {
 	return filepath.Clean(filepath.FromSlash(strings.TrimLeft(path.Clean("/"+name), "/")))
 }

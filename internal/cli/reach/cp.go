@@ -53,7 +53,7 @@ has exit code 5; here a file then has no part of it, or its former content.`,
 type place struct{ target, path string }
 
 // containerPath parses SERVICE[/COMPONENT]:PATH. What begins with "/" or "." is a path
-// here.
+// on this machine.
 func containerPath(text string) (p place, ok bool) {
 	target, in, found := strings.Cut(text, ":")
 	if !found || text == "" || text[0] == '/' || text[0] == '.' || !path.IsAbs(in) {

@@ -1,2 +1,3 @@
-// Package reach has the verbs that reach into containers: exec, cp, port-forward.
+// Package reach implements the verbs that reach into containers: exec, cp,
+// port-forward.
 package reach

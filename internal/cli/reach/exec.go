@@ -77,8 +77,8 @@ type execOptions struct {
 	interactive, tty bool
 }
 
-// unsupported fails where exec would run the command without the input or the terminal
-// that it is given.
+// unsupported returns an error if exec would run the command without the input or the
+// terminal that it is given.
 func (o execOptions) unsupported(s *session.Session, target string) error {
 	var f *fault.Error
 	switch {
@@ -95,7 +95,7 @@ func (o execOptions) unsupported(s *session.Session, target string) error {
 	return exit.Cut(f)
 }
 
-// onNode is how to run a command in a container without the limits of exec.
+// onNode returns how to run a command in a container without the limits of exec.
 func onNode(target, flags string) string {
 	service, component, _ := strings.Cut(target, "/")
 	return fmt.Sprintf("on its node, which mcp status %s shows: podman exec %s%s COMMAND", service, flags, servicedef.ContainerNameFor(service, cmp.Or(component, service)))

@@ -155,7 +155,7 @@ func (k kept) Write(p []byte) (int, error) {
 }
 
 // passSignals passes signals on to the command, and the size of the terminal. A second
-// interrupt ends the stream, of which the returned function reports.
+// interrupt ends the stream, which the returned function reports.
 func passSignals(ctx context.Context, call *stream.Call, screen *screen) (ended func() (interrupted bool)) {
 	got := make(chan os.Signal, 4)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH)
@@ -175,7 +175,7 @@ func passSignals(ctx context.Context, call *stream.Call, screen *screen) (ended 
 			case <-stop:
 				done <- interrupts > 1
 				return
-			case <-cancelled: // by the signal that got has too, if it was one
+			case <-cancelled: // if a signal did that, got has it too
 				cancelled = nil
 				select {
 				case s := <-got:
@@ -249,7 +249,7 @@ func (s *screen) size() stream.Size {
 	return stream.Size{Rows: uint16(height), Columns: uint16(width)}
 }
 
-// raw has the terminal pass every key on.
+// raw makes the terminal pass every key on.
 func (s *screen) raw() (restore func(), err error) {
 	state, err := term.MakeRaw(int(s.in.Fd()))
 	if err != nil {

@@ -30,7 +30,7 @@ func find(ctx context.Context, s *session.Session, c client.Client, verb, target
 	return service, found.Logs[0], nil
 }
 
-// opened is what a verb needs that goes through a gateway.
+// opened is what a verb that goes through a gateway needs.
 type opened struct {
 	streams *stream.Client
 	service string
@@ -39,7 +39,7 @@ type opened struct {
 }
 
 // open connects to the gateway and finds the container; instead is the command for its
-// node, where there is no gateway.
+// node, if there is no gateway.
 func open(ctx context.Context, s *session.Session, verb, target, instead string) (o opened, err error) {
 	cfg, err := s.Config()
 	if err != nil {

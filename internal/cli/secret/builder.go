@@ -13,8 +13,8 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// builders are those to which a secret that a build names is sealed: the builder of this
-// configuration, and those that are pinned.
+// builders returns the builders to which a secret that a build names is sealed: the
+// builder of this configuration, and those that are pinned.
 func (d *desk) builders(service, name string) ([]string, error) {
 	all := slices.Collect(maps.Keys(d.pins.Builders))
 	if mine := d.cfg.Build.Builder; mine != "" && !slices.Contains(all, mine) {
@@ -28,9 +28,9 @@ func (d *desk) builders(service, name string) ([]string, error) {
 	return all, nil
 }
 
-// builderKey returns the key of a builder, which is pinned if it is new. That of this
-// process is in a file; another one is asked, unless its key is pinned and it is not the
-// builder of this configuration.
+// builderKey returns the key of a builder, which is pinned if it is new. The key of this
+// process is in a file; another builder is asked, unless its key is pinned and it is not
+// the builder of this configuration.
 func (d *desk) builderKey(ctx context.Context, name string) (seal.Key, error) {
 	pinned, isPinned := d.pins.Builders[name]
 	mine := name == d.cfg.Build.Builder

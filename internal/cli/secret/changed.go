@@ -43,7 +43,7 @@ func recipientsShown(all []secrets.Recipient) []recipient {
 	return list
 }
 
-// summary is the outcome of setting a secret, for a person.
+// summary returns the outcome of setting a secret, for a person.
 func summary(c changed) string {
 	var names []string
 	for _, r := range c.Recipients {

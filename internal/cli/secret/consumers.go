@@ -23,7 +23,7 @@ type consumers struct {
 
 // consumersOf returns the nodes of those components, jobs and steps that name a secret, and
 // whether a build does; by the definition in the services directory, or else by the release.
-// Where nothing names it, they are all nodes of the service.
+// If nothing names it, they are all nodes of the service.
 func (d *desk) consumersOf(service, name string, release *fleet.Release) (consumers, error) {
 	definition, missing, err := d.definition(service)
 	if err != nil {
@@ -54,8 +54,8 @@ func (d *desk) consumersOf(service, name string, release *fleet.Release) (consum
 	return c, nil
 }
 
-// definition returns the definition of a service in the services directory; nil, and why,
-// where there is none.
+// definition returns the definition of a service in the services directory; nil, and why, if
+// there is none.
 func (d *desk) definition(service string) (definition *servicedef.Service, missing, err error) {
 	if d.cfg.Services == "" {
 		return nil, session.NoServices(d.cfg), nil
@@ -71,7 +71,7 @@ func (d *desk) definition(service string) (definition *servicedef.Service, missi
 	return definition, nil, err
 }
 
-// nowhere is the error of a service of which nothing is known.
+// nowhere returns the error of a service of which nothing is known.
 func nowhere(service string, missing error) error {
 	f := exit.FaultOf(missing)
 	hint := "write its definition first, or name the nodes that the value is for: --node NAME"

@@ -25,7 +25,7 @@ type desk struct {
 	said   map[string]bool // what was said, to say it once
 }
 
-// once says what holds for several secrets.
+// once prints a message that may hold for several secrets only once.
 func (d *desk) once(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if d.said[text] {

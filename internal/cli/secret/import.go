@@ -87,7 +87,7 @@ func runImport(ctx context.Context, s *session.Session, service, path string, o 
 	return nil
 }
 
-// variables reads those of a file that are wanted; nil means all. No error has a part of a
+// variables reads the wanted variables of a file; nil means all. No error has a part of a
 // value.
 func variables(service, path string, only []string) (map[string]string, error) {
 	text, err := readFile(path)
@@ -127,7 +127,7 @@ func variables(service, path string, only []string) (map[string]string, error) {
 	return wanted, nil
 }
 
-// secretEnvLine is a line of a definition.
+// secretEnvLine returns a line of a definition.
 func secretEnvLine(names []string) string {
 	pairs := make([]string, len(names))
 	for i, name := range names {
@@ -136,7 +136,7 @@ func secretEnvLine(names []string) string {
 	return "secret_env = { " + strings.Join(pairs, ", ") + " }"
 }
 
-// key is a name as a key of TOML.
+// key returns a name as a key of TOML.
 func key(name string) string {
 	if strings.Contains(name, ".") {
 		return fmt.Sprintf("%q", name)

@@ -90,7 +90,7 @@ func sealedTo(all []secrets.Recipient, nodes []fleet.NodeRecord) string {
 	return strings.Join(names, ", ")
 }
 
-// lacking is what keeps a recipient from opening a value; "" for nothing.
+// lacking returns what keeps a recipient from opening a value; "" for nothing.
 func lacking(r secrets.Recipient, nodes []fleet.NodeRecord) string {
 	if !r.IsNode() {
 		return ""
@@ -181,7 +181,7 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 	return nil
 }
 
-// releases names releases, of which the first are enough.
+// releases names the first of the releases, which are enough.
 func releases(numbers []int) string {
 	const most = 5
 	var names []string

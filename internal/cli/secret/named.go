@@ -40,7 +40,7 @@ func secretOf(all []secrets.Secret, service, name string) (secrets.Secret, bool)
 	return secrets.Secret{}, false
 }
 
-// unknown is the error of a secret that the registry does not have.
+// unknown returns the error of a secret that the registry does not have.
 func unknown(service, name string, all []secrets.Secret) error {
 	f := fault.New(fault.NotFound, "%s has no secret %s that mcp manages", service, name).
 		WithHint("list them: mcp secret list; set one: mcp secret set %s/%s", service, name)

@@ -24,8 +24,8 @@ func recorded(ctx context.Context, s *session.Session, c client.Client, verb str
 const maxPages = 1000
 
 // pages asks for all pages of a list of secrets, each after the last version of the one
-// before, and puts the versions of each secret together. An answer that does not go on is an
-// error.
+// before, and puts the versions of each secret together. An answer that makes no progress is
+// an error.
 func pages(ask func(after secrets.Ref) (reads.SecretsResult, error)) (all reads.SecretsResult, err error) {
 	var after secrets.Ref
 	for range maxPages {
@@ -49,7 +49,8 @@ func pages(ask func(after secrets.Ref) (reads.SecretsResult, error)) (all reads.
 	return all, fault.New(fault.Invalid, "the control plane's list of secrets does not end, nor go on after %s/%s", after.Service, after.Name)
 }
 
-// merge adds secrets to others, to the last of which the first may have further versions.
+// merge adds a page of secrets to others; its first secret may hold further versions of the
+// last one.
 func merge(all, page []secrets.Secret) []secrets.Secret {
 	for _, secret := range page {
 		n := len(all) - 1
@@ -62,7 +63,7 @@ func merge(all, page []secrets.Secret) []secrets.Secret {
 	return all
 }
 
-// last names the last version of secrets; its number is 0 where the last secret has none.
+// last names the last version of secrets; its number is 0 if the last secret has none.
 func last(all []secrets.Secret) secrets.Ref {
 	secret := all[len(all)-1]
 	ref := secrets.Ref{Service: secret.Service, Name: secret.Name}

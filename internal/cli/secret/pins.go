@@ -32,7 +32,7 @@ func (d *desk) warnOfSigner(what, name string, signers []string) {
 	}
 }
 
-// signersLine is the line of a node's mcp.toml.
+// signersLine returns the line of a node's mcp.toml.
 func signersLine(signers []string) string {
 	quoted := make([]string, len(signers))
 	for i, text := range signers {

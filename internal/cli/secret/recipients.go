@@ -13,7 +13,7 @@ import (
 )
 
 // recipients returns to whom the value of a secret is sealed: the nodes and the builders,
-// with the keys that are pinned, and the recovery keys. What is new is pinned.
+// with the keys that are pinned, and the recovery keys. New keys are pinned.
 func (d *desk) recipients(ctx context.Context, nodes, builders []string, known []fleet.NodeRecord) ([]secrets.Recipient, error) {
 	fresh := map[string]seal.Key{}
 	var to []secrets.Recipient
@@ -49,7 +49,7 @@ func (d *desk) recipients(ctx context.Context, nodes, builders []string, known [
 	return append(to, d.pins.Recoveries()...), nil
 }
 
-// warnOfRecovery says that values can be lost, where that is so.
+// warnOfRecovery warns if values can be lost.
 func (d *desk) warnOfRecovery(to []secrets.Recipient) {
 	if len(d.pins.Recovery) > 0 {
 		return
@@ -76,7 +76,7 @@ func find(name string, known []fleet.NodeRecord) (fleet.NodeRecord, error) {
 	return fleet.NodeRecord{}, exit.Usage(f)
 }
 
-// keyless is the error of a node to which nothing can be sealed.
+// keyless returns the error of a node to which nothing can be sealed.
 func keyless(node string) error {
 	f := fault.New(fault.Invalid, "node %s has announced no key: nothing can be sealed to it", node).
 		WithHint("start its worker again with this version of mcp; if it has one, its log says why it has no key")

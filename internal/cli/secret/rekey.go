@@ -109,7 +109,7 @@ type rekeying struct {
 
 // rekey seals each version of a secret again that is not sealed to the same recipients,
 // and returns what became of each. A former version that the key cannot open stays as it
-// is; the newest one that it cannot is an error.
+// is; for the newest one that is an error.
 func (r rekeying) rekey(ctx context.Context, secret secrets.Secret) ([]changed, error) {
 	to, err := r.recipientsOf(ctx, secret.Service, secret.Name, r.to, r.found)
 	if err != nil {
@@ -139,7 +139,7 @@ func (r rekeying) rekey(ctx context.Context, secret secrets.Secret) ([]changed, 
 	return results, nil
 }
 
-// rekeyed is what became of a version, for a person.
+// rekeyed returns what became of a version, for a person.
 func rekeyed(c changed) string {
 	if c.Outcome == unchanged {
 		return fmt.Sprintf("%s/%s: version %d is sealed to them already", c.Service, c.Name, c.Version)

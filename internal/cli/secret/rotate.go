@@ -184,7 +184,7 @@ func (d *desk) finishRotation(ctx context.Context, run client.WorkflowRun, targe
 }
 
 // rotation returns how a rotation stands, and whether it waits for its old value to be
-// revoked. An answer that does not come is asked for again.
+// revoked. If no answer comes, it asks again.
 func (d *desk) rotation(ctx context.Context, run client.WorkflowRun) (state workflows.Rotation, revoking bool) {
 	answer, err := d.client.QueryWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.QueryRotation)
 	if err == nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// attempts is how often a version is added when other commands add one meanwhile.
+// attempts is how often to try to add a version when other commands add one meanwhile.
 const attempts = 3
 
-// store records a value as the next version, unless the newest one has it: that is sealed
-// again where its recipients are others.
+// store records a value as the next version, unless the newest one has it: that one is
+// sealed again if its recipients are others.
 func (d *desk) store(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found reads.SecretsResult) (changed, error) {
 	for attempt := 1; ; attempt++ {
 		result, err := d.storeOnce(ctx, service, name, value, to, found)

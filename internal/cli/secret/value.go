@@ -23,7 +23,8 @@ import (
 // the standard input.
 type source struct{ file, command string }
 
-// read reads the value of a secret that is named so. No error has a part of it.
+// read reads the value of a secret, which messages call called. No error has a part of
+// it.
 func (v source) read(ctx context.Context, s *session.Session, called string) ([]byte, error) {
 	var text []byte
 	var err error
@@ -48,8 +49,9 @@ func (v source) read(ctx context.Context, s *session.Session, called string) ([]
 	return text, err
 }
 
-// line is a text without the newline at its end, if it is a single line: programs that
-// print a password end it so. A text of several lines, such as a private key, is whole.
+// line returns a text without the newline at its end, if it is a single line: programs
+// that print a password end it so. A text of several lines, such as a private key, is
+// returned whole.
 func line(text []byte) []byte {
 	without, found := bytes.CutSuffix(text, []byte("\n"))
 	if !found || bytes.ContainsRune(without, '\n') {

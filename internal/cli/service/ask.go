@@ -17,9 +17,10 @@ import (
 
 // question is one that mcp service new asks.
 type question struct {
-	// flag gives the same; where it is given, the question is not asked.
+	// flag is the flag that gives the same; if it is given, the question is not
+	// asked.
 	flag, text string
-	// standard is the answer to an empty line; where it is "", none is shown for it.
+	// standard is the answer to an empty line; if it is "", none is shown for it.
 	standard, none string
 	set            func(answer string) error
 }
@@ -72,7 +73,7 @@ func askUntilSound(ctx context.Context, s *session.Session, dir string, o *draft
 	}
 }
 
-// shortly is an error without its place in a file that does not exist yet.
+// shortly returns an error without its place in a file that does not exist yet.
 func shortly(err error) string {
 	var problems servicedef.Errors
 	if errors.As(err, &problems) && len(problems) > 0 {

@@ -29,7 +29,7 @@ type checked struct {
 	Problems     servicedef.Errors `json:"problems"`
 	// Warnings are of values that look like secrets; they make nothing wrong.
 	Warnings servicedef.Errors `json:"warnings"`
-	// parsed is the service, and those that it is in its environments.
+	// parsed has the service, and the services in its environments.
 	parsed []*servicedef.Service
 }
 
@@ -70,7 +70,7 @@ func runCheck(s *session.Session, files []string) error {
 	return showChecked(s, list)
 }
 
-// located returns the file of a service in a directory, where arg is its name and no file.
+// located returns the file of a service in a directory, if arg is its name and not a file.
 func located(arg, dir string) string {
 	if _, err := os.Stat(arg); err == nil || dir == "" || !servicedef.IsLabel(arg) {
 		return arg
@@ -151,7 +151,7 @@ func checkTogether(list []*checked, dir string) {
 }
 
 // othersIn returns the valid definitions of the directory beside the given ones, sorted by
-// name. An environment of a service that is given, but not in its file any more, is none.
+// name. It leaves out an environment of a given service that is not in its file any more.
 func othersIn(dir string, files, names map[string]*checked) []*servicedef.Service {
 	read, err := servicedir.Read(dir)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // checkText checks the text of a file of the services directory, in each of its
-// environments, also against the other definitions there.
+// environments, and against the other definitions there.
 func checkText(dir, path, text string) (*servicedef.Service, error) {
 	services, err := servicedef.ParseAll([]byte(text), path)
 	if err != nil {

@@ -29,7 +29,7 @@ func Completers() map[string]session.Completer {
 	}
 }
 
-// completer finds services, the defined and the deployed ones, and where the word
+// completer finds services, the defined and the deployed ones, and, if the word
 // leaves only one of them, its parts.
 func completer(parts func(session.Parts) []string) session.Completer {
 	return func(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, word string) []cobra.Completion {
@@ -77,8 +77,8 @@ func completeEnvironment(_ context.Context, s *session.Session, cfg *config.Conf
 	return slices.Compact(list)
 }
 
-// deployed are the services of the registry. One without a successful deployment has
-// no parts yet.
+// deployed returns the services of the registry. One without a successful deployment
+// has no parts yet.
 func deployed(ctx context.Context, s *session.Session, cfg *config.Config, others bool) map[string]session.Parts {
 	return session.Remembered(ctx, s, cfg, "services", others, func(ctx context.Context) (map[string]session.Parts, error) {
 		var services []fleet.ServiceRecord

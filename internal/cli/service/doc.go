@@ -1,3 +1,3 @@
-// Package service has the verbs about definitions, the files of the services
-// directory: mcp service.
+// Package service implements the verbs about definitions, the files of the
+// services directory: mcp service.
 package service

@@ -50,10 +50,10 @@ func (o *draft) soFar(dir string) error {
 	return trial.check(dir)
 }
 
-// path is the definition's file.
+// path returns the definition's file.
 func (o *draft) path(dir string) string { return filepath.Join(dir, o.name+".toml") }
 
-// text is the definition.
+// text returns the text of the definition.
 func (o *draft) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Every key, with what it means: mcp's docs/service.example.toml.

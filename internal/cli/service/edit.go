@@ -63,7 +63,7 @@ func runEdit(ctx context.Context, s *session.Session, name string) error {
 	return e.untilSound(ctx)
 }
 
-// fileOfService is the file that defines a service, valid or not.
+// fileOfService returns the file that defines a service, valid or not.
 func fileOfService(dir, name string) (string, error) {
 	read, err := servicedir.Read(dir)
 	if err != nil {

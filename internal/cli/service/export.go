@@ -114,7 +114,7 @@ func exportAs(service *servicedef.Service, format string) (exportedService, erro
 	return made, nil
 }
 
-// writeAll writes the files of an export, or none where one of them is there already.
+// writeAll writes the files of an export, or none if one of them exists already.
 func (o output) writeAll(made exportedService) error {
 	if o.path == "" {
 		return nil

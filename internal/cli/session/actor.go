@@ -12,18 +12,18 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// Actor is who this command acts for, as it claims.
+// Actor returns who this command claims to act for.
 func (s *Session) Actor() fleet.Actor {
 	who, from := s.Identity()
 	return fleet.Actor{Who: who, From: from, Claimed: true}
 }
 
-// signing is the interceptor through which every change of a command goes: it says who
-// asks for it, and has the audit get what is no workflow of its own.
+// signing is the interceptor through which every change of a command goes: it adds who
+// asks for it, and records in the audit what is not a workflow of its own.
 type signing struct {
 	interceptor.ClientInterceptorBase
 	actor fleet.Actor
-	// client is the one whose calls these are, once it is connected.
+	// client is the client that makes these calls, once it is connected.
 	client client.Client
 }
 
@@ -36,7 +36,7 @@ type signed struct {
 	*signing
 }
 
-// ExecuteWorkflow starts a workflow; that of an action gets the actor with it.
+// ExecuteWorkflow starts a workflow; one of an action gets the actor with it.
 func (s *signed) ExecuteWorkflow(ctx context.Context, in *interceptor.ClientExecuteWorkflowInput) (client.WorkflowRun, error) {
 	if workflows.IsAudited(in.WorkflowType) {
 		payload, err := converter.GetDefaultDataConverter().ToPayload(s.actor)
@@ -48,7 +48,7 @@ func (s *signed) ExecuteWorkflow(ctx context.Context, in *interceptor.ClientExec
 	return s.Next.ExecuteWorkflow(ctx, in)
 }
 
-// CancelWorkflow cancels a workflow. To cancel one that only reads is no action.
+// CancelWorkflow cancels a workflow. Cancelling one that only reads is not an action.
 func (s *signed) CancelWorkflow(ctx context.Context, in *interceptor.ClientCancelWorkflowInput) error {
 	action, ok := workflows.CancelOf(in.WorkflowID)
 	if !ok {
@@ -67,7 +67,7 @@ func (s *signed) CancelWorkflow(ctx context.Context, in *interceptor.ClientCance
 	return err
 }
 
-// record has the audit get an entry, soon.
+// record starts the workflow that adds an entry to the audit.
 func (s *signed) record(ctx context.Context, entry fleet.AuditEntry) error {
 	phase := "begun"
 	if entry.Ended() {

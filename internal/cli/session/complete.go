@@ -39,7 +39,7 @@ func (s *Session) Peek(ctx context.Context, cfg *config.Config, workflow string,
 // the images that it builds, of its nodes and of its environments.
 type Parts struct{ Components, Jobs, Steps, Images, Nodes, Environments []string }
 
-// PartsOf returns those of a definition; nil has none.
+// PartsOf returns the parts of a definition; nil has none.
 func PartsOf(s *servicedef.Service) Parts {
 	if s == nil {
 		return Parts{}
@@ -76,7 +76,7 @@ func (s *Session) Defined(cfg *config.Config) map[string]Parts {
 	return found
 }
 
-// listing is a key for a directory with the files that it has now.
+// listing returns a key for a directory with the files that it has now.
 func listing(dir string) string {
 	entries, _ := os.ReadDir(dir) // none are as good a key
 	list := fmt.Sprintf("%q", dir)
@@ -88,8 +88,8 @@ func listing(dir string) string {
 	return list
 }
 
-// PastDeployment is a deployment that can be named by its number. Release is set
-// where a rollback can go back to it.
+// PastDeployment is a deployment that can be named by its number. Release reports whether
+// a rollback can go back to it.
 type PastDeployment struct {
 	Number  int
 	Text    string

@@ -46,9 +46,9 @@ func (s *Session) Config(flags ...func(*config.Config)) (*config.Config, error) 
 	return cfg, nil
 }
 
-// Connect connects to Temporal. Where it cannot be reached, the error is one of
-// [exit.Unreachable] that names the address. A Temporal that accepts the connection, and
-// does not answer within ConnectTimeout, ends the first call with such an error.
+// Connect connects to Temporal. If it cannot be reached, the error is one of
+// [exit.Unreachable] that names the address. If Temporal accepts the connection, but
+// does not answer within ConnectTimeout, the first call ends with such an error.
 func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Client, error) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Session) connect(ctx context.Context, cfg *config.Config, options clien
 	return c, nil
 }
 
-// unreached is the error of a connection on which Temporal does not answer.
+// unreached returns the error of a connection on which Temporal does not answer.
 func (s *Session) unreached(ctx context.Context, cfg *config.Config, options client.Options, err error) error {
 	switch {
 	case ctx.Err() != nil:

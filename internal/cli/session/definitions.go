@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/servicedef/servicedir"
 )
 
-// ServicesDir returns the services directory; not to have one is an error.
+// ServicesDir returns the services directory; having none is an error.
 func (s *Session) ServicesDir() (string, error) {
 	cfg, err := s.Config()
 	if err != nil {
@@ -60,7 +60,7 @@ func DefinitionIn(dir *servicedir.Dir, target string) (*servicedef.Service, stri
 	return definition, part, nil
 }
 
-// DefinitionFiles lists the files of the services directory, of which there must be
+// DefinitionFiles lists the files of the services directory; there must be at least
 // one.
 func DefinitionFiles(cfg *config.Config) ([]string, error) {
 	if cfg.Services == "" {
@@ -90,7 +90,7 @@ func SoundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Er
 	return sound, problems, nil
 }
 
-// NoServices is the error of a configuration without a services directory.
+// NoServices returns the error of a configuration without a services directory.
 func NoServices(cfg *config.Config) error {
 	return exit.Usage(fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe()))
 }

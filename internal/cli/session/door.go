@@ -12,12 +12,12 @@ import (
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
-// renewTime bounds what a command waits for the next certificate while the present one is
-// good, and explainTime the question why a gateway does not serve it.
+// renewTime bounds how long a command waits for the next certificate while the present
+// one is valid, and explainTime the question why a gateway does not serve it.
 const renewTime, explainTime = 3 * time.Second, 3 * time.Second
 
-// readyIdentity fails where the identity for the gateways cannot be used. It renews the
-// certificate when that is due.
+// readyIdentity returns an error if the identity for the gateways cannot be used. It
+// renews the certificate when that is due.
 func readyIdentity(ctx context.Context, cfg *config.Config) error {
 	d := cfg.Door.Directory()
 	held, err := d.Read()
@@ -35,7 +35,7 @@ func readyIdentity(ctx context.Context, cfg *config.Config) error {
 	return exit.IfInterrupted(ctx)
 }
 
-// doorError is the error of a connection to the gateways.
+// doorError returns the error of a connection to the gateways.
 func doorError(ctx context.Context, cfg *config.Config, err error) error {
 	at := strings.Join(cfg.Door.Addresses, " ")
 	f := fault.New(fault.Unavailable, "the gateway at %s does not answer: %s", at, dialCause(err)).
@@ -46,8 +46,8 @@ func doorError(ctx context.Context, cfg *config.Config, err error) error {
 	return exit.Unreachable(fault.Of(explained(ctx, cfg, f)))
 }
 
-// explained returns err or, where this machine can know why the gateways do not serve it,
-// an error that says so.
+// explained returns err or, if this machine can tell why the gateways do not serve it, an
+// error that says so.
 func explained(ctx context.Context, cfg *config.Config, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
@@ -57,7 +57,7 @@ func explained(ctx context.Context, cfg *config.Config, err error) error {
 	return err
 }
 
-// dialCause is the end of gRPC's message about a connection, where the cause is;
+// dialCause returns the end of gRPC's message about a connection, where the cause is;
 // before it are the layers that it passed.
 func dialCause(err error) string {
 	text := strings.TrimSuffix(err.Error(), `"`)

@@ -20,8 +20,8 @@ import (
 func NamesService(word string) bool { return strings.HasPrefix(word, "SERVICE") }
 
 // InEnvironment returns the arguments of a verb with its services as they are in the
-// environment: "shop-staging/api" for "shop/api". Words are those of the Use line. Where
-// the verb takes any number of services and none is given, they are all that have the
+// environment: "shop-staging/api" for "shop/api". Words are those of the Use line. If the
+// verb takes any number of services and none is given, they are all that have the
 // environment.
 func (s *Session) InEnvironment(words, args []string) ([]string, error) {
 	if !servicedef.IsLabel(s.Environment) {

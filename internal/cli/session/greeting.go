@@ -17,8 +17,8 @@ import (
 
 // greeting saves a command the round trip with which Temporal's client begins: the client
 // asks what the server can do, and makes no call before it knows. Here the question is
-// under way beside the first call. Where it fails before any call is answered, the calls
-// fail with it, so that a server that cannot be reached ends a command as soon as before.
+// under way beside the first call. If it fails before any call is answered, the calls fail
+// with it, so that a server that cannot be reached ends a command no later than before.
 type greeting struct {
 	// within bounds the time until the question is answered.
 	within time.Duration
@@ -32,7 +32,7 @@ type greeting struct {
 	err      error
 	// heard is set once another call has been answered: then the server can be reached.
 	heard atomic.Bool
-	// failed ends where the question has failed first.
+	// failed ends if the question has failed first.
 	failed context.Context
 	fail   context.CancelFunc
 }
@@ -80,8 +80,7 @@ func (g *greeting) ask(ctx context.Context, in any, cc *grpc.ClientConn, invoke 
 	}
 }
 
-// await waits for the answer. The first time it waits no longer than until the connection
-// is there.
+// await waits for the answer. The first time it waits only until the connection is ready.
 func (g *greeting) await(ctx context.Context, cc *grpc.ClientConn, out any, first bool) error {
 	connected := make(chan struct{})
 	if first {

@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
-// Link is a session of streams with a gateway. Where that has ended, another one takes its
+// Link is a session of streams with a gateway. When that has ended, another one takes its
 // place, perhaps with another gateway.
 type Link struct {
 	session *Session
@@ -29,7 +29,7 @@ type Link struct {
 }
 
 // Link begins to open a session of streams, while the caller asks for what it is for; nil
-// where Temporal is reached without a gateway. It lasts until ctx ends, or Close.
+// if Temporal is reached without a gateway. It lasts until ctx ends, or Close.
 func (s *Session) Link(ctx context.Context, cfg *config.Config) (*Link, error) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Session) Link(ctx context.Context, cfg *config.Config) (*Link, error) {
 	return l, nil
 }
 
-// Call opens a stream, in a new session where the former one has ended.
+// Call opens a stream, in a new session if the former one has ended.
 func (l *Link) Call(ctx context.Context, h stream.Header) (*stream.Call, error) {
 	client, err := l.open()
 	if err != nil {
@@ -93,7 +93,7 @@ func Again(err error) bool { return exit.FaultOf(err).Kind == fault.Unavailable 
 // The pauses between two attempts to go on with a stream.
 const firstAgain, longestAgain = 200 * time.Millisecond, 5 * time.Second
 
-// AgainAfter is the pause before an attempt to go on, the first of which is 0.
+// AgainAfter returns the pause before an attempt to go on; the first attempt is 0.
 func AgainAfter(attempt int) time.Duration {
 	if attempt == 0 {
 		return 0
@@ -106,10 +106,10 @@ func TaskOf(service, node string, task fleet.Task) stream.Header {
 	return stream.Header{Verb: stream.Logs, Node: node, Service: service, Component: task.Name, Task: &task}
 }
 
-// triesOfTask is how often lines of a task are asked for, where a stream breaks.
+// triesOfTask is how often lines of a task are asked for, if a stream breaks.
 const triesOfTask = 3
 
-// TaskLines are the last lines of what a task has printed. They are absent where its node
+// TaskLines returns the last lines of what a task has printed. They are absent if its node
 // has nothing of it.
 func (l *Link) TaskLines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) (lines []reads.LogLine, last stream.Note, err error) {
 	h := TaskOf(service, node, task)
@@ -143,7 +143,7 @@ func (l *Link) taskLines(ctx context.Context, h stream.Header) (lines []reads.Lo
 	return lines, last, nil
 }
 
-// LinesOf are the lines of a batch.
+// LinesOf returns the lines of a batch.
 func LinesOf(batch stream.Batch) []reads.LogLine {
 	lines := make([]reads.LogLine, len(batch.Lines))
 	for i, line := range batch.Lines {

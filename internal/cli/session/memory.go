@@ -33,9 +33,9 @@ const (
 const AskingLater = "MCP_COMPLETION_ASKS"
 
 // Remembered returns what is remembered of the live system under a name, or learns
-// it. To ask costs as much as all the rest of a completion. So AskLater asks, while
-// an old answer is returned or, where others is set, no answer: the caller then has
-// others to offer. What cannot be learnt in time is left out.
+// it. Asking costs as much as all the rest of a completion. So AskLater asks, while an
+// old answer is returned or, if others is set, no answer: the caller then has others
+// to offer. What cannot be learnt in time is left out.
 func Remembered[T any](ctx context.Context, s *Session, cfg *config.Config, name string, others bool, learn func(context.Context) (T, error)) (answer T) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
@@ -99,8 +99,7 @@ func (s *Session) recall(key string, out any) (found, fresh bool) {
 	return found, found && age <= freshFor
 }
 
-// remember keeps something under a key. Where it cannot, the next completion asks
-// again.
+// remember keeps something under a key. If it cannot, the next completion asks again.
 func (s *Session) remember(key string, what any) {
 	file := s.memoryOf(key)
 	if file == "" || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
@@ -111,7 +110,7 @@ func (s *Session) remember(key string, what any) {
 	}
 }
 
-// memoryOf is the file of a key; "" where there is no directory for it.
+// memoryOf returns the file of a key; "" if there is no directory for it.
 func (s *Session) memoryOf(key string) string {
 	dir := s.memory()
 	if dir == "" {
@@ -120,7 +119,7 @@ func (s *Session) memoryOf(key string) string {
 	return filepath.Join(dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(key))))
 }
 
-// memory is the directory of what completions remember; "" for none.
+// memory returns the directory of what completions remember; "" for none.
 func (s *Session) memory() string {
 	if dir := s.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "mcp", "completions")

@@ -60,7 +60,7 @@ func (s *Session) read(ctx context.Context, c client.Client, r read, workflow st
 type read struct {
 	start  client.StartWorkflowOptions
 	wait   follow.WaitOptions
-	cancel bool // the workflow, where the command is interrupted
+	cancel bool // the workflow, if the command is interrupted
 }
 
 // ReadOption changes how Read runs a workflow.

@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// RegistryURL is the address of the registry for the workers. One that leads to another
-// machine without encryption is an error that names the file and the key.
+// RegistryURL returns the address of the registry for the workers. One that leads to
+// another machine without encryption is an error that names the file and the key.
 func RegistryURL(cfg *config.Config) (string, error) {
 	url, err := cfg.PostgresURL()
 	if err != nil {

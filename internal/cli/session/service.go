@@ -45,7 +45,8 @@ func (s *Session) DeployInput(cfg *config.Config, definition *servicedef.Service
 	return in
 }
 
-// NeverDeployed is the fault of a service that the registry has no deployment of.
+// NeverDeployed returns the fault of a service of which the registry has no
+// deployment.
 func NeverDeployed(service string) error {
 	return exit.Usage(fault.New(fault.NotFound, "service %s has never been deployed", service).
 		WithHint("deploy it: mcp deploy %s", service))

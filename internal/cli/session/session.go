@@ -59,8 +59,8 @@ func (s *Session) Builder(c client.Client, cfg *config.Config) *follow.Builder {
 	return &follow.Builder{Client: c, Config: cfg, Logger: s.Logger(), Version: s.Version, Interceptors: s.Interceptors}
 }
 
-// Logger is the logger of the SDK and of a builder inside this process. It discards
-// everything without --debug.
+// Logger returns the logger of the SDK and of a builder inside this process. It
+// discards everything without --debug.
 func (s *Session) Logger() *slog.Logger {
 	if !s.Debug {
 		return slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -81,7 +81,7 @@ func (s *Session) Identity() (who, from string) {
 	return who, from
 }
 
-// Args makes the error of a check of positional arguments one of usage.
+// Args makes the error of a check of positional arguments a usage error.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Streams opens a session of streams with the first gateway that answers; nil where
-// Temporal is reached without one.
+// Streams opens a session of streams with the first gateway that answers; nil if Temporal
+// is reached without one.
 func (s *Session) Streams(ctx context.Context, cfg *config.Config) (*stream.Client, error) {
 	options, err := cfg.TemporalOptions()
 	if err != nil || !config.ThroughDoor(options) {
@@ -29,11 +29,11 @@ func (s *Session) Streams(ctx context.Context, cfg *config.Config) (*stream.Clie
 	return stream.NewClient(ctx, conn)
 }
 
-// headStart is what a gateway has before the next one is tried as well.
+// headStart is how long a gateway has before the next one is tried as well.
 const headStart = 300 * time.Millisecond
 
 // dialFirst connects to the first gateway that answers: one that hangs delays no command
-// where there is another.
+// if there is another.
 func dialFirst(ctx context.Context, door config.Door) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -102,8 +102,8 @@ func DialStreams(ctx context.Context, door config.Door, address string) (net.Con
 	return stream.Dial(ctx, door.TLS(stream.Protocol), address)
 }
 
-// NoGateway is the error of a verb that needs streams, where there is no gateway. Instead
-// is the command for its node.
+// NoGateway returns the error of a verb that needs streams, if there is no gateway.
+// Instead is the command for its node.
 func NoGateway(verb, service, component, instead string) error {
 	return fault.New(fault.Invalid, "%s goes through a gateway, and this configuration has none", verb).
 		WithHint("on the node of the container, which mcp status %s shows: %s %s", service, instead, servicedef.ContainerNameFor(service, component))

@@ -28,8 +28,8 @@ func HeaderOf(verb stream.Verb, service string, at reads.ComponentLogs) stream.H
 	return stream.Header{Verb: verb, Node: at.Node, Service: service, Component: at.Component, Unlabelled: at.Adopted}
 }
 
-// CutOff is the error of a stream that has begun and did not come to its end: what has
-// been received or sent is not whole.
+// CutOff returns the error of a stream that has begun but did not come to its end:
+// what has been received or sent is not whole.
 func CutOff(err error) error {
 	f := fault.Of(err)
 	if f.Kind == fault.Unavailable && f.Hint == "" {

@@ -10,9 +10,9 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Confirm asks whether to do a deed that destroys the losses, one on a line; where
-// there are none it does not ask. Without a terminal only yes, which is the flag
-// -y, confirms.
+// Confirm asks whether to do a deed that destroys the losses, one on a line; if there
+// are none, it does not ask. Without a terminal only yes, which is the flag -y,
+// confirms.
 func (c *Console) Confirm(ctx context.Context, deed string, losses []string, yes bool) error {
 	if yes || len(losses) == 0 {
 		return nil

@@ -13,11 +13,11 @@ import (
 type Console struct {
 	// Stdout takes the result, Stderr everything else.
 	Stdout, Stderr io.Writer
-	// Stdin has the answers to what a command asks, where Interactive reports that
-	// an operator can give them; nil for never.
+	// Stdin has the answers to what a command asks. Interactive reports whether an
+	// operator can give them; nil for never.
 	Stdin       io.Reader
 	Interactive func() bool
-	// JSON is set where the result is to be one JSON object.
+	// JSON reports whether the result is one JSON object.
 	JSON bool
 	// Prefix begins each line about one deploy of several.
 	Prefix string

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/term"
 )
 
-// Guarded returns a writer to a file. Where that is a terminal, control characters
-// in what is written become visible, so that no text of a container, a node or a
-// file can move the cursor, set a title or reach the clipboard. Anything else, such
-// as a pipe, is written to unchanged.
+// Guarded returns a writer to a file. If that is a terminal, control characters in
+// what is written become visible, so that no text of a container, a node or a file
+// can move the cursor, set a title or reach the clipboard. Anything else, such as a
+// pipe, is written to unchanged.
 func Guarded(f *os.File) io.Writer {
 	if !term.IsTerminal(int(f.Fd())) {
 		return f

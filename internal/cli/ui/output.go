@@ -7,7 +7,7 @@ import (
 )
 
 // Output is a writer that records the first error. A reader that closes its pipe
-// is no error.
+// is not an error.
 type Output struct {
 	io.Writer
 	// Err is the first error.

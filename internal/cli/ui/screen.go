@@ -33,13 +33,13 @@ type Screen struct {
 	stop    chan struct{}
 }
 
-// panel has some of the live lines.
+// panel holds some of the live lines.
 type panel struct {
 	lines func() []Styled
 }
 
-// Terminal is the screen on a file that is a terminal; nil for any other, and
-// where the environment asks for plain lines.
+// Terminal returns the screen on a file that is a terminal; nil for any other, and
+// if the environment asks for plain lines.
 func Terminal(f *os.File, getenv func(string) string) *Screen {
 	if !term.IsTerminal(int(f.Fd())) || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" || getenv("TERM") == "" {
 		return nil
@@ -78,8 +78,8 @@ func (w aboveWriter) writeStyled(text Styled) (err error) {
 	return err
 }
 
-// above has something written above the live lines. It ends the last line, unless
-// that has ended.
+// above writes something above the live lines. It ends the last line, unless that
+// has ended.
 func (s *Screen) above(ended bool, write func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,17 +6,17 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Styled is text for a terminal with the sequences of mcp itself in it. All other
+// Styled is text for a terminal, with mcp's own control sequences in it. All other
 // text in it has passed Plain.
 type Styled string
 
-// Plain is text without a style.
+// Plain returns text without a style.
 func Plain(text string) Styled { return Styled(Visible(text)) }
 
-// Faint is less prominent text.
+// Faint returns less prominent text.
 func Faint(text string) Styled { return Styled(ansi.NewStyle().Faint().Styled(Visible(text))) }
 
-// Coloured is text in a colour.
+// Coloured returns text in a colour.
 func Coloured(text string, colour ansi.Color) Styled {
 	return Styled(ansi.NewStyle().ForegroundColor(colour).Styled(Visible(text)))
 }

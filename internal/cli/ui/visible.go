@@ -48,7 +48,7 @@ func isControl(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// escape is a control character as Go and JSON write it. JSON has no escape of two
+// escape returns a control character as Go and JSON write it. JSON has no escape of two
 // digits, and its encoder leaves only characters from 0x7f on.
 func escape(r rune) string {
 	switch {

@@ -30,7 +30,7 @@ func Usage(u fleet.Usage) string {
 	return fmt.Sprintf("%.1f of %.1f GiB (%.0f %%)", float64(u.Used)/gib, float64(u.Total)/gib, u.Percent())
 }
 
-// Counted is a number with its noun: "1 container", "2 containers".
+// Counted returns a number with its noun: "1 container", "2 containers".
 func Counted(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
@@ -38,7 +38,7 @@ func Counted(n int, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
-// FirstLine is the first line of a text.
+// FirstLine returns the first line of a text.
 func FirstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line

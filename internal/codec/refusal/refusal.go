@@ -1,5 +1,5 @@
-// Package refusal has the error of a payload that cannot be decrypted, which passes
-// through Temporal's client as one of gRPC.
+// Package refusal defines the error of a payload that cannot be decrypted, which passes
+// through Temporal's client as an error of gRPC.
 package refusal
 
 import (
@@ -20,8 +20,8 @@ const reason = "mcp: encryption key"
 // New returns the error of a payload that cannot be decrypted.
 func New(f *fault.Error) error { return unreadable{f} }
 
-// unreadable is the error of a payload that cannot be decrypted, as one of gRPC: the SDK
-// does not repeat a call that is denied.
+// unreadable is the error of a payload that cannot be decrypted, as an error of gRPC:
+// the SDK does not repeat a call that is denied.
 type unreadable struct{ fault *fault.Error }
 
 func (e unreadable) Error() string { return e.fault.Error() }

@@ -25,8 +25,8 @@ func cancelKey(in *workflowservice.RequestCancelWorkflowExecutionRequest) string
 }
 
 // auditCancel adds a cancel to the audit, before it is asked for and after it: what cannot
-// be recorded cannot be cancelled either. A cancel is no workflow, which would record
-// itself. Err is how it has ended, once it has.
+// be recorded cannot be cancelled either. A cancel is not a workflow, which would record
+// itself. Failed is how it has ended, once it has.
 func (c *call) auditCancel(ctx context.Context, ended bool, failed error) error {
 	in := c.req.(*workflowservice.RequestCancelWorkflowExecutionRequest)
 	action, ok := workflows.CancelOf(in.GetWorkflowExecution().GetWorkflowId())
@@ -49,7 +49,7 @@ func (c *call) auditCancel(ctx context.Context, ended bool, failed error) error 
 	return nil
 }
 
-// Record adds to the audit what the caller of a context does at the door by itself, as a
+// Record adds to the audit what the caller in a context does at the door itself, such as a
 // stream: that it begins, or how it has ended.
 func (l *Law) Record(ctx context.Context, entry fleet.AuditEntry) error {
 	caller, ok := identity.FromContext(ctx)
@@ -61,7 +61,7 @@ func (l *Law) Record(ctx context.Context, entry fleet.AuditEntry) error {
 	return c.record(ctx, entry)
 }
 
-// record starts the workflow that adds an entry to the audit, which tries until it can.
+// record starts the workflow that adds an entry to the audit, and tries until it succeeds.
 func (c *call) record(ctx context.Context, entry fleet.AuditEntry) error {
 	phase := "begun"
 	if entry.Ended() {

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// permitted are the commands that mcp's workflows give.
+// permitted are the commands that mcp's workflows issue.
 var permitted = map[enums.CommandType]bool{
 	enums.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK:                     true,
 	enums.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK:               true,

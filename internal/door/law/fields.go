@@ -9,9 +9,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// fields are those that a request may have. A request with another one is refused, also
-// one of a later version of Temporal's API, so that what is passed on consists of allowed
-// fields alone.
+// fields are the fields that a request may have. A request with another one is refused,
+// even one of a later version of Temporal's API, so that only allowed fields are passed
+// on.
 type fields struct {
 	// all allows whatever is below, and drop removes it.
 	all, drop bool

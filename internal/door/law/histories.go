@@ -39,8 +39,7 @@ func readsWorkflow(ctx context.Context, c *call) error {
 	return c.mayRead(ctx, c.req.(*workflowservice.DescribeWorkflowExecutionRequest).GetExecution())
 }
 
-// awaitsItself permits to wait for the end of what a node or an edge has started by
-// itself.
+// awaitsItself permits a node or an edge to wait for the end of what it has started itself.
 func awaitsItself(ctx context.Context, c *call) error {
 	in := c.req.(*workflowservice.GetWorkflowExecutionHistoryRequest)
 	if err := unwrapsPage(ctx, c); err != nil {
@@ -67,7 +66,7 @@ func ownAnnouncement(of identity.Identity, id string) bool {
 	return false
 }
 
-// lastEvent leaves the end of a workflow, and nothing of its history.
+// lastEvent keeps only the event of a history that ends the workflow.
 func lastEvent(c *call, answer proto.Message) error {
 	in := answer.(*workflowservice.GetWorkflowExecutionHistoryResponse)
 	in.RawHistory = nil
@@ -96,9 +95,9 @@ type place struct {
 	service string
 	// read is set for a workflow that only reads: it belongs to the caller that started it.
 	read bool
-	// secret is set for one of a secret.
+	// secret is set for a workflow about a secret.
 	secret bool
-	// cancel is set for one that may be cancelled.
+	// cancel is set for a workflow that may be cancelled.
 	cancel bool
 }
 
@@ -122,7 +121,7 @@ func placeOf(id string) (p place, ok bool) {
 	return place{}, false
 }
 
-// mayRead permits an operator and the control workers everything, and others what is of
+// mayRead permits operators and control workers everything, and others what belongs to
 // their services, and what they have asked for themselves.
 func (c *call) mayRead(ctx context.Context, of *common.WorkflowExecution) error {
 	if c.caller.Role == identity.Operator || c.caller.Role == identity.Control {
@@ -175,7 +174,7 @@ func (c *call) owns(ctx context.Context, of *common.WorkflowExecution) error {
 	return nil
 }
 
-// cancels permits to cancel what the caller may change.
+// cancels permits the caller to cancel what it may change.
 func cancels(ctx context.Context, c *call) error {
 	of := c.req.(*workflowservice.RequestCancelWorkflowExecutionRequest).GetWorkflowExecution()
 	p, ok := placeOf(of.GetWorkflowId())
@@ -214,7 +213,7 @@ func signals(_ context.Context, c *call) error {
 	return c.rotation(in.GetWorkflowExecution().GetWorkflowId(), in.GetSignalName() == workflows.SignalRevoked, "signal "+in.GetSignalName())
 }
 
-// queries permits to query how a rotation stands.
+// queries permits the query for the state of a rotation.
 func queries(_ context.Context, c *call) error {
 	in := c.req.(*workflowservice.QueryWorkflowRequest)
 	kind := in.GetQuery().GetQueryType()

@@ -17,8 +17,8 @@ import (
 // startKind is a type of workflow that clients start.
 type startKind struct {
 	roles []identity.Role
-	// lasts is set for one that changes containers: it ends by itself, so that it can put
-	// back what it has changed.
+	// lasts is set for a workflow that changes containers: it ends by itself, so that it
+	// can put back what it has changed.
 	lasts bool
 	// announces is set for the announcement of a node or an edge: the next one may
 	// terminate it.
@@ -35,8 +35,8 @@ func (k startKind) lasting() startKind { k.lasts = true; return k }
 func (k startKind) announcing() startKind { k.announces = true; return k }
 
 // of is a type of workflow that takes an In. About may change the input, which is passed on
-// as it then is: what was judged is what the workflow gets, without fields of the same name
-// or fields that the door does not know.
+// as it then is: what was judged is what the workflow gets, without duplicate or unknown
+// fields.
 func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) startKind {
 	read := func(c *call, given *common.Payloads) (subject, *common.Payloads, error) {
 		if len(given.GetPayloads()) != 1 {

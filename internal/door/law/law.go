@@ -24,15 +24,15 @@ import (
 // Options configure a Law.
 type Options struct {
 	// Upstream is the connection to Temporal, on which payloads are in the clear. Its
-	// credentials are the door's own: none of a caller's reach Temporal.
+	// credentials are the door's own: those of callers do not reach Temporal.
 	Upstream grpc.ClientConnInterface
 	// Namespace is the only one that callers may use.
 	Namespace string
 	// Key is the secret that all doors of a fleet share, of at least 32 bytes: the tokens
-	// that one door gives out are good at another.
+	// that one door gives out are valid at another.
 	Key []byte
-	// Open decrypts, in place, what a caller has encrypted by itself in a request, before
-	// that is judged; an error refuses the request. Nil leaves it.
+	// Open decrypts, in place, what a caller has encrypted itself in a request, before the
+	// request is judged; an error refuses it. Nil decrypts nothing.
 	Open func(context.Context, proto.Message) error
 	// Limits bound the calls of each identity; the zero value means DefaultLimits.
 	Limits map[identity.Role]Limits
@@ -47,8 +47,8 @@ type Options struct {
 // MinKey is the length of the shortest Key, in bytes.
 const MinKey = 32
 
-// Law passes on to Temporal what callers may ask of it. Each is known by its context; see
-// identity.NewContext.
+// Law passes on to Temporal what callers may ask of it. The context of a call has its caller;
+// see identity.NewContext.
 type Law struct {
 	namespace string
 	workflows workflowservice.WorkflowServiceClient
@@ -100,14 +100,14 @@ func New(o Options) (*Law, error) {
 	return l, nil
 }
 
-// WhoKey is the public key with which control workers verify who has asked for a
+// WhoKey returns the public key with which control workers verify who has asked for a
 // workflow; see package who.
 func (l *Law) WhoKey() who.Key { return l.signer.Key() }
 
-// Refusals are the calls that were refused so far.
+// Refusals returns how many calls were refused so far.
 func (l *Law) Refusals() map[Refusal]int { return l.refusals.counts() }
 
-// ServerOptions are those of the gRPC server that Register is called with.
+// ServerOptions returns the options of the gRPC server that Register is called with.
 func (l *Law) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(l.intercept),
@@ -122,10 +122,11 @@ const (
 	// maxMessage bounds every request, in bytes. Temporal accepts 4 MB, and payloads of 2 MB;
 	// the door compresses before it encrypts, so that a request may be larger here.
 	maxMessage = 16 << 20
-	// maxAnswer bounds an answer. That is more than MaxPlain, for what is no payload.
+	// maxAnswer bounds an answer. That is more than MaxPlain, to leave room for what is not
+	// payload.
 	maxAnswer = MaxPlain + 32<<20
-	// MaxPlain bounds what an answer has of payloads in the clear, in bytes: a page of a
-	// history may have as much.
+	// MaxPlain bounds the payloads in the clear of an answer, in bytes: a page of a history
+	// may have as many.
 	MaxPlain = 64 << 20
 	// maxHeaders bounds the headers of a call, in bytes.
 	maxHeaders = 16 << 10

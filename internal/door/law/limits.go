@@ -26,8 +26,8 @@ type Limits struct {
 	Waiting int
 }
 
-// DefaultLimits are what no honest identity comes near. Control workers carry the whole
-// fleet's calls. Sizes are those in the clear, of which Temporal gets a fraction.
+// DefaultLimits returns limits that no honest identity comes near. Control workers carry the
+// whole fleet's calls. Sizes are those in the clear; Temporal gets a fraction of that.
 func DefaultLimits() map[identity.Role]Limits {
 	worker := Limits{Calls: 200, Burst: 800, Bytes: 2 << 20, BytesBurst: 24 << 20, Largest: 8 << 20, Waiting: 200}
 	person := Limits{Calls: 200, Burst: 1000, Bytes: 4 << 20, BytesBurst: 32 << 20, Largest: 12 << 20, Waiting: 500}
@@ -49,20 +49,20 @@ type limiters struct {
 // limiter bounds the calls of one identity.
 type limiter struct {
 	calls, bytes *rate.Limiter
-	// lines are those of the log.
+	// lines bounds the lines of the log.
 	lines *rate.Limiter
 	slots chan struct{} // nil for no limit
 }
 
-// linesPerSecond and linesAtOnce bound what the log has of the refusals of one identity; all
-// of them are counted.
+// linesPerSecond and linesAtOnce bound how many refusals of one identity are logged; all of
+// them are counted.
 const linesPerSecond, linesAtOnce = 1, 20
 
 func newLimiters(limits map[identity.Role]Limits) *limiters {
 	return &limiters{limits: limits, callers: map[string]*limiter{}}
 }
 
-// callersKept bounds the identities that have a limiter: with more, all begin anew.
+// callersKept bounds the identities that have a limiter: with more, all limiters start over.
 const callersKept = 10000
 
 // of returns the limiter of an identity.
@@ -91,8 +91,8 @@ func rateOf(perSecond float64, burst int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
-// admit bounds a call before anything else is done for it. The caller calls end when it
-// has ended.
+// admit bounds a call before anything else is done for it. The caller of admit calls end
+// when the call has ended.
 func (l *limiters) admit(_ context.Context, c *call) (end func(), err error) {
 	limits := l.limits[c.caller.Role]
 	size := proto.Size(c.req)

@@ -8,7 +8,8 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 )
 
-// ownersKept bounds the runs that are remembered; Temporal knows the others.
+// ownersKept bounds the runs that are remembered; the others are looked up in
+// Temporal.
 const ownersKept = 20000
 
 // owners remembers who has started runs that only read.
@@ -33,7 +34,7 @@ func (o *owners) add(caller identity.Identity, id, run string) {
 	o.runs[startedRun{caller.String(), id, run}] = struct{}{}
 }
 
-// has reports whether it is known that the caller has started a run, which is named.
+// has reports whether the caller is known to have started the given run.
 func (o *owners) has(caller identity.Identity, id, run string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,7 +42,7 @@ func (o *owners) has(caller identity.Identity, id, run string) bool {
 	return ok
 }
 
-// remember keeps the run that a start was answered with, if the start has made it.
+// remember keeps the run in the answer to a start, if the start has made it.
 func (s *startedRun) remember(c *call, answer proto.Message) {
 	in, ok := answer.(interface {
 		GetRunId() string

@@ -16,7 +16,7 @@ import (
 )
 
 // mayPoll reports whether the caller may take the activities of a queue. An operator
-// builds at any builder's name, and a deployer at its own.
+// builds under any builder's name, and a deployer under its own.
 func mayPoll(of identity.Identity, queue string) bool {
 	switch of.Role {
 	case identity.Control:
@@ -52,8 +52,8 @@ func pollsActivities(_ context.Context, c *call) error {
 	return c.ownQueue(queue.GetName())
 }
 
-// pollsWorkflows permits the control queue, and a worker's own one for workflows that it
-// keeps in memory.
+// pollsWorkflows permits the control queue, and a worker's own queue for workflows that
+// it keeps in memory.
 func pollsWorkflows(_ context.Context, c *call) error {
 	queue := c.req.(*workflowservice.PollWorkflowTaskQueueRequest).GetTaskQueue()
 	if queue.GetKind() == enums.TASK_QUEUE_KIND_STICKY {
@@ -183,7 +183,8 @@ func wrapCompletion(c *call, answer proto.Message) error {
 	return nil
 }
 
-// plainNamespace removes what would have clients use methods that are refused.
+// plainNamespace removes capabilities that would make clients use methods that are
+// refused.
 func plainNamespace(_ *call, answer proto.Message) error {
 	in := answer.(*workflowservice.DescribeNamespaceResponse)
 	if able := in.GetNamespaceInfo().GetCapabilities(); able != nil {

@@ -27,7 +27,7 @@ const (
 	ForbiddenField Reason = "field"
 	// ForeignQueue: the task queue is another's.
 	ForeignQueue Reason = "queue"
-	// ForeignWorkflow: the id of the workflow is not that of its input, or another's.
+	// ForeignWorkflow: the id of the workflow is not that of its input, or is another's.
 	ForeignWorkflow Reason = "workflow"
 	// ForeignService: the caller may not use the service.
 	ForeignService Reason = "service"
@@ -39,7 +39,7 @@ const (
 	Unreadable Reason = "input"
 	// TooMuch: the caller makes too many calls at once, or sends too much.
 	TooMuch Reason = "limit"
-	// TooLarge: one request is too large. It is not worth a repetition.
+	// TooLarge: one request is too large. Repeating it does not help.
 	TooLarge Reason = "size"
 )
 
@@ -81,8 +81,8 @@ var waysOut = map[Reason]string{
 	TooMuch:         "call less often",
 }
 
-// upgrade is the way out where a gateway refuses what it does not know: a field might change
-// what a request means, so that nothing unknown passes.
+// upgrade returns the way out if a gateway refuses what it does not know: a field might
+// change what a request means, so nothing unknown passes.
 func (c *call) upgrade(does string) string {
 	way := "if a newer mcp " + does + ", upgrade the gateways first"
 	if c.law.version != "" {
@@ -91,8 +91,8 @@ func (c *call) upgrade(does string) string {
 	return way
 }
 
-// refusedBy begins the reason of a refusal in an error of Temporal's kind, by which the
-// command line distinguishes it from those of Temporal itself.
+// refusedBy begins the reason of a refusal in an error of Temporal's kind; by it, the
+// command line distinguishes these errors from Temporal's own.
 const refusedBy = "mcp-gateway: "
 
 // refuse counts a refusal and makes it the error that the caller gets.
@@ -122,7 +122,7 @@ func (l *Law) refuse(c *call, err error) error {
 	return serviceerror.ToStatus(serviceerror.NewPermissionDenied(text, refusedBy+string(r.reason))).Err()
 }
 
-// refusals counts.
+// refusals counts refused calls.
 type refusals struct {
 	each func(Refusal)
 

@@ -61,7 +61,7 @@ func ownSchedule(_ context.Context, c *call) error {
 	return c.refused(ForeignWorkflow, "the schedule %.120q is not one of mcp's", id)
 }
 
-// searchAttributes permits those of mcp.
+// searchAttributes permits mcp's search attributes.
 func searchAttributes(_ context.Context, c *call) error {
 	for name := range c.req.(*operatorservice.AddSearchAttributesRequest).GetSearchAttributes() {
 		if !slices.ContainsFunc(workflows.SearchAttributes(), named(name)) {

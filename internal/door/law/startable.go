@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/workflows/tend"
 )
 
-// startable is every type of workflow that clients start, with who may, and what its id and
-// input must be. The others are started by workflows and schedules.
+// startable has every type of workflow that clients start, with who may start it, and what
+// its id and input must be. The others are started by workflows and schedules.
 var startable = map[string]startKind{
 	// What nodes and edges say of themselves.
 	tend.ClaimNodeName: of(func(_ *call, in *fleet.Claim) subject {
@@ -168,7 +168,8 @@ func secretly(service, prefix string) subject {
 	return subject{prefix: prefix, services: []string{service}, searchable: true, grant: identity.Secrets}
 }
 
-// runs is the run of a job. Another command than the job's own is one that is executed.
+// runs is the run of a job. A command other than the job's own takes the grant to execute
+// commands.
 func runs(c *call, in *workflows.RunJobInput) subject {
 	in.Who = c.caller.String()
 	s := subject{prefix: workflows.RunID(in.Service, in.Job, ""), services: []string{in.Service}, searchable: true}
@@ -182,7 +183,7 @@ func runs(c *call, in *workflows.RunJobInput) subject {
 }
 
 // records is what the command line adds to the audit: that it cancels something. The door
-// answers for it, because it adds each cancel to the audit by itself.
+// answers instead, because it adds each cancel to the audit itself.
 func records(_ *call, in *workflows.RecordAuditInput) subject {
 	s := subject{refuse: "clients add to the audit what they cancel, and nothing else"}
 	if len(in.Entries) != 1 || !strings.HasPrefix(in.Entries[0].Key, "cancel/") {

@@ -20,8 +20,9 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// start is what the request of a start may have. The memo, the search attributes and the
-// headers are made anew, and what the SDK asks for by default is left to Temporal.
+// start has the fields that the request of a start may have. The memo, the search
+// attributes and the headers are rebuilt, and what the SDK asks for by default is left to
+// Temporal.
 var start = only("namespace", "workflow_id", "workflow_type.name", "task_queue.name", "task_queue.kind", "input.*",
 	"workflow_execution_timeout.*", "-workflow_task_timeout", "identity", "request_id", "workflow_id_reuse_policy",
 	"workflow_id_conflict_policy", "-memo", "-search_attributes", "header.*", "-request_eager_execution",
@@ -37,7 +38,7 @@ const (
 	maxID = 500
 )
 
-// starts judges a start, and makes its request anew.
+// starts judges a start, and rebuilds its request.
 func starts(_ context.Context, c *call) error {
 	in := c.req.(*workflowservice.StartWorkflowExecutionRequest)
 	kind, ok := startable[in.GetWorkflowType().GetName()]
@@ -68,8 +69,7 @@ func starts(_ context.Context, c *call) error {
 	return nil
 }
 
-// judgeStart judges what a start is about, its id and how it deals with a run that is
-// there.
+// judgeStart judges what a start is about, its id and how it deals with an existing run.
 func (c *call) judgeStart(in *workflowservice.StartWorkflowExecutionRequest, kind startKind, about subject) error {
 	id := in.GetWorkflowId()
 	switch {
@@ -120,7 +120,7 @@ func (c *call) judgePolicies(in *workflowservice.StartWorkflowExecutionRequest, 
 	return nil
 }
 
-// rewriteStart makes anew what is passed on with the input that was judged.
+// rewriteStart rebuilds what is passed on, with the input that was judged.
 func (c *call) rewriteStart(in *workflowservice.StartWorkflowExecutionRequest, about subject, payloads *common.Payloads) error {
 	header, err := c.header(in)
 	if err != nil {
@@ -204,7 +204,7 @@ func attributes(about subject) (*common.SearchAttributes, error) {
 	return &common.SearchAttributes{IndexedFields: fields}, nil
 }
 
-// bounded leaves out what a client says of a workflow at too great a length.
+// bounded leaves out what a client says of a workflow if that is too long.
 func bounded(said *sdk.UserMetadata) *sdk.UserMetadata {
 	if said == nil {
 		return nil
@@ -219,29 +219,29 @@ func bounded(said *sdk.UserMetadata) *sdk.UserMetadata {
 	return kept
 }
 
-// started leaves of the answer what a client needs: no task that comes with it.
+// started keeps of the answer what a client needs, without a task that comes with it.
 func started(_ *call, answer proto.Message) error {
 	answer.(*workflowservice.StartWorkflowExecutionResponse).EagerWorkflowTask = nil
 	return nil
 }
 
-// noncePattern is what makes an id unique, at its end.
+// noncePattern matches the end of an id, which makes it unique.
 var noncePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z]{8,64}$`) })
 
-// readPattern is the id of a workflow that reads.
+// readPattern matches the id of a workflow that reads.
 var readPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^read/[a-z][a-z -]{0,40}/[0-9A-Za-z]{8,64}$`) })
 
-// subject is what a start is about, as its input has it.
+// subject is what a start is about, according to its input.
 type subject struct {
-	// id is that of its workflow; prefix is the beginning, which a nonce follows; reads is
-	// set where the id is one of those that read.
+	// id is the id of its workflow; prefix is the beginning of an id that ends with a
+	// nonce; reads reports whether the id is that of a workflow that reads.
 	id, prefix string
 	reads      bool
-	// services are those that it concerns; every is set where these are all.
+	// services are the services that it concerns; every reports whether these are all.
 	services []string
 	every    bool
-	// nodes are those that it names. Searchable is set where services and nodes are search
-	// attributes.
+	// nodes are the nodes that it names; searchable reports whether services and nodes are
+	// search attributes.
 	nodes      []string
 	searchable bool
 	// own is the name of the node or edge that it is for; it must be the caller's.

@@ -19,7 +19,7 @@ type rule struct {
 	judge func(context.Context, *call) error
 	// answer changes the answer; nil to leave it.
 	answer func(*call, proto.Message) error
-	// anywhere is set where the namespace is not checked.
+	// anywhere leaves the namespace unchecked.
 	anywhere bool
 }
 
@@ -43,8 +43,8 @@ var (
 	control   = []identity.Role{identity.Control}
 )
 
-// ruleOf returns the rule for a method, given in full, and a role; ok is false where there
-// is none, which refuses the call.
+// ruleOf returns the rule for a method, given in full, and a role; ok is false if there is
+// none: the call is refused.
 func ruleOf(full string, role identity.Role) (r rule, ok bool) {
 	r, ok = table[full][role]
 	return r, ok
@@ -67,8 +67,8 @@ var (
 	_ = operatorservice.OperatorService_ServiceDesc
 )
 
-// table has every method that is permitted, by the roles that it is for. Each other method
-// of Temporal's services is refused, the ones of later versions too.
+// table has every method that is permitted, by the roles that it is for. Every other
+// method of Temporal's services is refused, including those of later versions.
 var table = map[string]map[identity.Role]rule{
 	// What every client asks for when it connects.
 	grpc_health_v1.Health_Check_FullMethodName: rule{fields: only("service")}.to(everyone...),
@@ -102,7 +102,7 @@ var table = map[string]map[identity.Role]rule{
 		judge:  shutsDownItself,
 	}.to(pollers...),
 
-	// What runs workflows asks for.
+	// What workers that run workflows ask for.
 	temporal + "RespondWorkflowTaskCompleted": rule{fields: completion, judge: completes, answer: wrapCompletion}.to(control...),
 	temporal + "RespondWorkflowTaskFailed": rule{
 		fields: answered("namespace", "task_token", "cause", "failure.*", "identity", "-binary_checksum", "messages.*", "resource_id"),

@@ -17,12 +17,13 @@ const (
 	forActivity use = "activity"
 	forWorkflow use = "workflow"
 	forQuery    use = "query"
-	// forPage tokens go on with a list, or a history: they name in plain what they read.
+	// forPage tokens continue a list, or a history: they name in the clear what they
+	// read.
 	forPage use = "page"
 )
 
-// tokens wraps the tokens of Temporal, so that an identity can use none but those that it
-// was given: Temporal's own are forgeable, and name tasks and histories of anyone.
+// tokens wraps the tokens of Temporal, so that an identity can use only those that it was
+// given: Temporal's own are forgeable, and name tasks and histories of anyone.
 type tokens struct{ key []byte }
 
 func newTokens(key []byte) (tokens, error) {
@@ -36,7 +37,7 @@ func newTokens(key []byte) (tokens, error) {
 // tokenVersion is the first byte of a wrapped token.
 const tokenVersion = 1
 
-// wrap makes a token of Temporal's good for one identity and use. The empty token stays
+// wrap makes a token of Temporal's valid for one identity and use. The empty token stays
 // empty.
 func (t tokens) wrap(of identity.Identity, for_ use, token []byte) []byte {
 	if len(token) == 0 {
@@ -45,7 +46,7 @@ func (t tokens) wrap(of identity.Identity, for_ use, token []byte) []byte {
 	return append(append([]byte{tokenVersion}, t.mac(of, for_, token)...), token...)
 }
 
-// unwrap returns Temporal's own token; ok is false where the identity was not given the
+// unwrap returns Temporal's own token; ok is false if the identity was not given the
 // token for that use.
 func (t tokens) unwrap(of identity.Identity, for_ use, wrapped []byte) (token []byte, ok bool) {
 	if len(wrapped) == 0 {

@@ -17,7 +17,7 @@ import (
 func unknownKey(text []byte, of reflect.Type) string {
 	var value any
 	if json.Unmarshal(text, &value) != nil {
-		return "" // which is another's to say
+		return "" // another check reports it
 	}
 	return strings.TrimPrefix(unknownIn(value, of), ".")
 }
@@ -57,7 +57,7 @@ func unknownIn(value any, of reflect.Type) string {
 	return ""
 }
 
-// structKeys has, by type, what keysOf returns.
+// structKeys caches, by type, what keysOf returns.
 var structKeys sync.Map
 
 // keysOf returns the keys of a struct in JSON, in small letters because encoding/json

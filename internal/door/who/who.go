@@ -16,7 +16,7 @@ import (
 // Key verifies what a Signer has signed. It is public.
 type Key ed25519.PublicKey
 
-// Signer signs. All doors of a fleet are the same one.
+// Signer signs. All doors of a fleet have the same one.
 type Signer struct{ key ed25519.PrivateKey }
 
 // NewSigner returns the signer of doors that have this secret in common.

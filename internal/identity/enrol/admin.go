@@ -31,7 +31,7 @@ func NewToken(c identity.Creation) (token identity.Token, request Request) {
 	return identity.Token{Role: c.Identity.Role, Name: c.Identity.Name, Secret: secret}, Request{Create: &c}
 }
 
-// Complete gives a token what the gateway has answered.
+// Complete adds to a token what the gateway has answered.
 func Complete(token identity.Token, answer Answer) (identity.Token, error) {
 	token.Authority, token.Door = answer.Fingerprint, answer.Doors
 	if _, err := identity.ParseToken(token.String()); err != nil {

@@ -22,7 +22,7 @@ const (
 	exchangeTime = 20 * time.Second
 )
 
-// Joined is what a machine has got for a token.
+// Joined is what a machine gets for a token.
 type Joined struct {
 	Identity identity.Identity
 	// Doors are the addresses of the gateways, and Namespace that of Temporal behind them.
@@ -60,7 +60,7 @@ func Join(ctx context.Context, t identity.Token) (Joined, error) {
 	asked := Request{Secret: t.Secret, Certificate: request, Host: host}
 	answer, err := exchange(ctx, t.Door, config, asked)
 	if fault.Is(err, fault.Unavailable) && ctx.Err() == nil {
-		// The answer may have been lost, with the token used up: it counts again for this key.
+		// The answer may have been lost, with the token used up: this key may use it again.
 		answer, err = exchange(ctx, t.Door, config, asked)
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func Clock(ctx context.Context, doors []string, d identity.Directory) (ours, the
 	return ours, theirs, err
 }
 
-// greet returns what the first gateway that answers says first, and the times.
+// greet returns the greeting of the first gateway that answers, and the times.
 func greet(ctx context.Context, doors []string, d identity.Directory) (greeting Greeting, ours, theirs time.Time, err error) {
 	c, err := d.Read()
 	if err != nil {
@@ -204,8 +204,8 @@ func exchange(ctx context.Context, doors []string, config *tls.Config, request R
 	return answer, err
 }
 
-// eachDoor talks with one gateway after the other, until one does not fail, or fails in
-// another way than by not answering.
+// eachDoor talks with one gateway after the other, until one succeeds, or fails other than by
+// not answering.
 func eachDoor(ctx context.Context, doors []string, config *tls.Config, talk func(*tls.Conn) error) error {
 	var away []error
 	for _, address := range doors {
@@ -238,8 +238,8 @@ func withDoor(ctx context.Context, address string, config *tls.Config, talk func
 	return named(talk(conn), "the gateway at "+address)
 }
 
-// handshake gives an error of TLS its kind: one of ours has it, and what the connection
-// does not survive may be better at the next attempt.
+// handshake gives an error of TLS its kind: one of ours has it already, and what breaks the
+// connection may be better at the next attempt.
 func handshake(err error) error {
 	var f *fault.Error
 	var outside *identity.OutOfTime
@@ -252,7 +252,7 @@ func handshake(err error) error {
 	return broken(err)
 }
 
-// broken is the error of a connection that has ended early.
+// broken returns the error of a connection that has ended early.
 func broken(err error) error {
 	var f *fault.Error
 	if err == nil || errors.As(err, &f) {

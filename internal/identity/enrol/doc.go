@@ -4,5 +4,5 @@
 //
 // The protocol has one connection for each request. After the handshake of TLS the
 // gateway sends a Greeting, the client a Request, and the gateway an Answer: each is JSON
-// behind its length, in four bytes, most significant first.
+// after its length, in four bytes, most significant first.
 package enrol

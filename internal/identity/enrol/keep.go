@@ -16,10 +16,10 @@ const (
 	minWait, maxWait = 10 * time.Second, time.Hour
 )
 
-// Keep renews the certificate of a directory, at two thirds of its life, until ctx ends,
-// and within an hour where the authority of the gateways is another one. What fails is tried
-// again while the certificate lives, and after, because an operator may have the machine
-// join anew.
+// Keep renews the certificate of a directory, at two thirds of its life, until ctx ends, and
+// within an hour if the authority of the gateways is another one. A failed renewal is tried
+// again while the certificate is valid, and afterwards, because an operator may have the
+// machine join again.
 func Keep(ctx context.Context, doors []string, d identity.Directory, log *slog.Logger) {
 	for {
 		wait := keep(ctx, doors, d, log)
@@ -66,22 +66,22 @@ func keep(ctx context.Context, doors []string, d identity.Directory, log *slog.L
 	return minWait
 }
 
-// Update renews a certificate where the authority of the gateways is another one, and
-// reports whether it has.
+// Update renews a certificate if the authority of the gateways is another one, and reports
+// whether it has.
 func Update(ctx context.Context, doors []string, d identity.Directory) (renewed bool, err error) {
 	c, err := d.Read()
 	if err != nil {
 		return false, err
 	}
 	if outdated, refusal := compare(ctx, doors, d, c); !outdated || refusal != nil {
-		return false, nil // why the gateways serve no request is better known to what is asked next
+		return false, nil // the next request reports better why the gateways serve none
 	}
 	return true, Renew(ctx, doors, d)
 }
 
-// Refusal returns why the gateways serve this machine no more, as far as a machine can know
-// that: the clocks differ, or the authority of one side is unknown to the other. It is nil
-// where there is no such reason, and where no gateway answers.
+// Refusal returns why the gateways no longer serve this machine, as far as a machine can
+// tell: the clocks differ, or the authority of one side is unknown to the other. It is nil
+// if there is no such reason, or if no gateway answers.
 func Refusal(ctx context.Context, doors []string, d identity.Directory) error {
 	c, err := d.Read()
 	if err != nil {
@@ -92,7 +92,7 @@ func Refusal(ctx context.Context, doors []string, d identity.Directory) error {
 }
 
 // compare compares a certificate, and the authorities that the machine trusts, with what a
-// gateway says. Outdated is set where the gateways sign with another authority, or have
+// gateway says. Outdated reports whether the gateways sign with another authority, or have
 // dropped one that the machine trusts.
 func compare(ctx context.Context, doors []string, d identity.Directory, c identity.Content) (outdated bool, refusal error) {
 	greeting, ours, theirs, err := greet(ctx, doors, d)
@@ -118,6 +118,6 @@ func compare(ctx context.Context, doors []string, d identity.Directory, c identi
 	}), nil
 }
 
-// Retry is how long to wait after a failed renewal: a tenth of what is left of the
+// Retry returns how long to wait after a failed renewal: a tenth of what is left of the
 // certificate's life, so that a gateway that was away is found in time.
 func Retry(left time.Duration) time.Duration { return max(minWait, min(maxWait, left/10)) }

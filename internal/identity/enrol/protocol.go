@@ -34,8 +34,7 @@ type Greeting struct {
 // Request asks for one thing: a certificate, or what its last four fields say, which are
 // for operators.
 type Request struct {
-	// Secret is that of a token; nil where the certificate of the connection is to be
-	// renewed.
+	// Secret is that of a token; nil to renew the certificate of the connection.
 	Secret []byte `json:"secret,omitempty"`
 	// Certificate is the request for it, in DER.
 	Certificate []byte `json:"certificate,omitempty"`

@@ -55,8 +55,8 @@ type pinned struct {
 	Recovery map[string]string `toml:"recovery"`
 }
 
-// ReadPins reads the file at path. Without such a file there are no pins. What is wrong
-// with it is Invalid, and names the line.
+// ReadPins reads the file at path. Without such a file there are no pins. A mistake in it is
+// an Invalid error that names the line.
 func ReadPins(path string) (Pins, error) {
 	p := noPins(path)
 	text, err := readText(path)
@@ -126,7 +126,7 @@ func located(path string, err error) error {
 	return fault.Wrap(fault.Invalid, err, "%s", path)
 }
 
-// lineOf returns ":N" of the line that sets a name in a table; "" where it is not found.
+// lineOf returns ":N" of the line that sets a name in a table; "" if it is not found.
 func lineOf(text []byte, table, name string) string {
 	in := ""
 	for i, line := range strings.Split(string(text), "\n") {
@@ -160,8 +160,8 @@ func (p Pins) Recoveries() []secrets.Recipient {
 	return all
 }
 
-// Check returns an error unless a node, or a builder, may be trusted with a key: no other
-// key is pinned for it in that table. New reports whether none is.
+// Check returns an error if a node, or a builder, must not be trusted with a key: another one
+// is pinned for it in that table. IsNew reports whether none is pinned.
 func (p Pins) Check(table, name string, key seal.Key) (isNew bool, err error) {
 	pins, what := p.Nodes, "node"
 	if table == TableBuilders {
@@ -183,8 +183,8 @@ const newFile = `# The keys to which mcp secret set seals values. Keep this file
 # that changes here is a change to who can read the secrets of services.
 `
 
-// Pin adds the keys of nodes or of builders to a table of the file, and what else the file
-// has stays as it is. Another key under the name of one of them is Unauthorized, as in Check.
+// Pin adds the keys of nodes or of builders to a table of the file, and leaves the rest of
+// the file as it is. Another key under the name of one of them is Unauthorized, as in Check.
 func Pin(path, table string, keys map[string]seal.Key) error {
 	return edit(path, func(p Pins, text string) (string, error) {
 		for _, name := range slices.Sorted(maps.Keys(keys)) {
@@ -237,7 +237,7 @@ func inserted(text, table, name string, key seal.Key) string {
 	return strings.Join(slices.Insert(lines, end, line), "\n") + "\n"
 }
 
-// edit replaces the file by what change makes of it, one process after the other.
+// edit replaces the file with what change makes of it, one process at a time.
 func edit(path string, change func(Pins, string) (string, error)) error {
 	unlock, err := lock(filepath.Dir(path))
 	if err != nil {
@@ -261,7 +261,7 @@ func edit(path string, change func(Pins, string) (string, error)) error {
 		return err
 	}
 	if err := noPins(path).parse([]byte(after)); err != nil {
-		return err // such as a table that is written in a way which a line cannot be added to
+		return err // such as a table in a notation to which no line can be added
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target

@@ -6,7 +6,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 )
 
-// LoadSigning returns the signing key in the file at path. Where there is no such file, it
+// LoadSigning returns the signing key in the file at path. If there is no such file, it
 // makes a key and writes it there, with mode 0600. A file that others can read, that
 // another user owns, or that is a link is Unauthorized.
 func LoadSigning(path string) (secrets.SigningKey, error) {

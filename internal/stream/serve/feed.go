@@ -22,8 +22,8 @@ const (
 	waiting = 20 * time.Second
 	// againPause is the time until the next question after one that failed.
 	againPause = time.Second
-	// linger is how long a source is read after its last reader has gone, which may come
-	// back from a connection that was broken.
+	// linger is how long a source is read after its last reader has gone: the reader may
+	// come back after its connection broke.
 	linger = 30 * time.Second
 	// goneKept is how many containers that are gone are remembered.
 	goneKept = 32
@@ -54,17 +54,17 @@ type feeds struct {
 // entry is a line as it is sent.
 type entry struct {
 	text []byte
-	// id is that of the container which has printed it, and mark where to go on after it;
+	// id is that of the container that has printed it, and mark is where to go on after it;
 	// id is "" for a line that was not waited for.
 	id   string
 	mark runtime.LogMark
-	// deployment is that of the container, where it is known.
+	// deployment is that of the container, if it is known.
 	deployment int
 	// note is sent instead of a line; nil for none.
 	note *stream.Note
 }
 
-// entriesOf makes entries of lines, for all who read them, with the deployments of their
+// entriesOf makes entries of lines, for all readers, with the deployments of their
 // containers.
 func entriesOf(lines []onnode.LogLine, deployments map[string]int) []entry {
 	entries := make([]entry, len(lines))
@@ -97,18 +97,18 @@ type feed struct {
 	// gone are containers that are not read any more, the newest last.
 	gone []string
 	// gap is the number of the first line after some that are lost, because the log had
-	// begun anew before they were read; -1 for none.
+	// started over before they were read; -1 for none.
 	gap int
 	// failed is why nothing can be read now; "" if it can.
 	failed string
 	// found are the deployments of containers, by their ids.
 	found map[string]int
-	// ended is set where the source has ended, and all of it is kept, or was.
+	// ended reports whether the source has ended, and all of it is kept, or was.
 	ended bool
 }
 
-// join enters a reader, who goes on from the marks that it has seen. Containers that were
-// gone before it came do not concern it: their marks are among those that it has seen then.
+// join adds a reader, which goes on from the marks that it has seen. Containers that were
+// gone before it came do not concern it: join adds their marks to those that it has seen.
 func (f *feeds) join(ctx context.Context, source onnode.LogSource, seen map[string]runtime.LogMark) (*feed, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,8 +173,8 @@ func (f *feeds) keeps(container, id string, mark runtime.LogMark) bool {
 	return known && !mark.Before(base)
 }
 
-// passBy marks as seen what containers have printed that are gone, unless it was begun. It
-// reports whether the source has ended.
+// passBy marks as seen what containers that are gone have printed, unless the reader has
+// begun to read it. It reports whether the source has ended.
 func (f *feed) passBy(seen map[string]runtime.LogMark) (ended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -215,7 +215,7 @@ func (f *feed) run(ctx context.Context, read func(context.Context, onnode.LogsIn
 	}
 }
 
-// origins are notes of the containers that a question has found, beside those of the
+// origins returns notes of the containers that a question has found, besides those of the
 // marks before it, and of those that are gone.
 func origins(marks map[string]runtime.LogMark, read onnode.SourceLogs, deployments map[string]int) (begun, ended []entry) {
 	maps.Copy(deployments, read.Found)
@@ -283,9 +283,9 @@ func (f *feed) change() {
 	f.changed = make(chan struct{})
 }
 
-// place finds where a reader is who has seen all before some marks, and knows that some
-// containers are over, and the number of the line from which it goes on. Of those from there
-// it may have seen some.
+// place returns where a reader is that has seen all before the marks in seen and the end of
+// the containers in over, and the number of the line from which it goes on. It may have seen
+// some of the lines from there on.
 func (f *feed) place(seen map[string]runtime.LogMark, over map[string]bool) (position int, is place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -306,8 +306,8 @@ func (f *feed) place(seen map[string]runtime.LogMark, over map[string]bool) (pos
 	return position, is
 }
 
-// isNew reports whether a reader who has seen all before some marks, and knows that some
-// containers are over, lacks a line, or a note of a container.
+// isNew reports whether a line, or a note of a container, is new to a reader that has seen
+// all before the marks in seen and the end of the containers in over.
 func (e entry) isNew(seen map[string]runtime.LogMark, over map[string]bool) bool {
 	switch {
 	case e.note == nil:
@@ -321,8 +321,8 @@ func (e entry) isNew(seen map[string]runtime.LogMark, over map[string]bool) bool
 	return true
 }
 
-// after waits for lines from a position on, or until what keeps them from being read is
-// not the same as before, and returns the next position.
+// after waits for lines from a position on, or until the reason why they cannot be read is
+// not the one before, and returns the next position.
 func (f *feed) after(ctx context.Context, position int, before string) (lines []entry, next int, failed string, is place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

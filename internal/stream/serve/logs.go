@@ -55,7 +55,7 @@ func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 		return s.follow(ctx, source, to)
 	}
 	found, err := s.readAlone(ctx, onnode.LogsInput{
-		// The mark of the last line is needed even where that is not.
+		// The mark of the last line is needed even if the line is not.
 		Sources: []onnode.LogSource{source}, Lines: max(h.Logs.Lines, 1), Since: h.Logs.Since, Bytes: firstBytes,
 	})
 	if err != nil {
@@ -75,8 +75,8 @@ func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	return s.follow(ctx, source, to)
 }
 
-// remain fails where a container is gone that a former stream has not read to its end, and
-// whose last lines are not kept.
+// remain returns an error if a container is gone that a former stream has not read to its
+// end, and whose last lines are not kept.
 func (s *Server) remain(ctx context.Context, h stream.Header) error {
 	for id, mark := range h.Logs.After {
 		_, err := s.engine.Inspect(ctx, id)
@@ -96,13 +96,13 @@ func (s *Server) remain(ctx context.Context, h stream.Header) error {
 
 // follow sends what containers print after the marks that the reader has seen. Readers
 // share what is read of a source; one that falls behind reads by itself until it has
-// caught up. It returns nil where the source ends.
+// caught up. It returns nil when the source ends.
 func (s *Server) follow(ctx context.Context, source onnode.LogSource, to *reader) error {
 	marks := maps.Clone(to.seen)
 	f, leave := s.feeds.join(ctx, source, to.seen)
 	defer leave()
 	to.passBy(marks)
-	silent := "" // the reason why nothing is read, as the operator knows it
+	silent := "" // the reason why nothing is read, as the operator was told
 	for {
 		position, is := f.place(to.seen, to.over)
 		switch is {
@@ -147,7 +147,7 @@ func (s *Server) follow(ctx context.Context, source onnode.LogSource, to *reader
 	}
 }
 
-// beganAnew is the error of a reader of a log that was bounded before it was read.
+// beganAnew returns the error of a reader of a log that started over before it was read.
 func beganAnew(container string, h stream.Header) error {
 	return fault.New(fault.Unavailable, "lines of %s are lost: its log has reached log_size, and began anew before they were read", container).
 		WithHint("raise log_size, or read faster: mcp logs -f %s > FILE", h.Target())
@@ -159,7 +159,7 @@ type reader struct {
 	// seen are the marks after what was sent, by containers, also of those that are gone.
 	seen map[string]runtime.LogMark
 	// found are the deployments of containers, and over those that are gone, as the operator
-	// knows it.
+	// was told.
 	found map[string]int
 	over  map[string]bool
 }
@@ -178,7 +178,7 @@ func (r *reader) passBy(marks map[string]runtime.LogMark) {
 	}
 }
 
-// unended are the marks of the containers that are not gone.
+// unended returns the marks of the containers that are not gone.
 func (r *reader) unended() map[string]runtime.LogMark {
 	marks := maps.Clone(r.seen)
 	maps.DeleteFunc(marks, func(id string, _ runtime.LogMark) bool { return r.over[id] })
@@ -250,8 +250,7 @@ func (r *reader) send(lines []entry) error {
 	return flush()
 }
 
-// origin sends a note of a container that has begun or is gone, unless the operator knows
-// it.
+// origin sends a note of a container that has begun or is gone, unless the operator has it.
 func (r *reader) origin(n stream.Note) error {
 	if n.Begun != nil {
 		if _, known := r.seen[n.Begun.ID]; known {

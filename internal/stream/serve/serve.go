@@ -1,5 +1,5 @@
-// Package serve is what a node does for the streams that the door opens: the output of its
-// containers, commands in them, their files, connections to their ports.
+// Package serve implements what a node does for the streams that the door opens: the
+// output of its containers, commands in them, their files, connections to their ports.
 package serve
 
 import (
@@ -180,8 +180,8 @@ func (s *Server) forward(ctx context.Context, a *stream.Accepted, info runtime.C
 	return nil
 }
 
-// addressesOf are where a port of a container may answer, as seen from its host. Of a
-// container with the host's network there are none: every port there would be the host's.
+// addressesOf returns where a port of a container may answer, as seen from its host. For a
+// container on the host's network there are none: every port there would be the host's.
 func addressesOf(info runtime.ContainerInfo, port int) (addresses []string) {
 	var own []netip.Addr
 	for _, address := range info.Addresses {
@@ -199,7 +199,7 @@ func addressesOf(info runtime.ContainerInfo, port int) (addresses []string) {
 	return addresses
 }
 
-// orLoopback is the address at which a published port answers on its host.
+// orLoopback returns the address at which a published port answers on its host.
 func orLoopback(address string) string {
 	if parsed, err := netip.ParseAddr(address); err != nil || parsed.IsUnspecified() {
 		return "127.0.0.1"

@@ -1,5 +1,5 @@
-// Package streamtest has what tests of streams share: certificates of callers, nodes of a
-// hub, and an engine in memory.
+// Package streamtest provides what tests of streams share: certificates of callers, nodes of
+// a hub, and an engine in memory.
 package streamtest
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/stream"
 )
 
-// Engine is one in memory, without commands, files and ports.
+// Engine is an engine in memory, without commands, files and ports.
 type Engine struct{ *runtime.Fake }
 
 // ExecAttached runs nothing.
@@ -55,8 +55,8 @@ func Dial(ctx context.Context, address string, as identity.Directory) (net.Conn,
 	return stream.Dial(ctx, as.ClientTLS(stream.Protocol), address)
 }
 
-// Node runs a node or an edge, and returns when the hub knows it. It ends with the test, or
-// with stop.
+// Node runs a node or an edge, and returns when it is connected to the hub. It ends with the
+// test, or with stop.
 func Node(t testing.TB, hub *stream.Hub, node stream.Node) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -71,7 +71,7 @@ func Node(t testing.TB, hub *stream.Hub, node stream.Node) (stop func()) {
 	return stop
 }
 
-// await waits until a hub knows a node or an edge.
+// await waits until a node or an edge is connected to a hub.
 func await(t testing.TB, hub *stream.Hub, node stream.Node) {
 	t.Helper()
 	known := hub.Nodes
