@@ -19,7 +19,7 @@ const (
 	dialTime = 3 * time.Second
 )
 
-// upstream is one address. It is known while it is published or in use.
+// upstream is one address. It is kept while it is published or in use.
 type upstream struct {
 	address string
 	set     *upstreams
@@ -173,7 +173,7 @@ func choose(all, tried []*upstream) *upstream {
 	return best
 }
 
-// upstreams are those that are known, by address.
+// upstreams are those that are published or in use, by address.
 type upstreams struct {
 	mu    sync.Mutex
 	known map[string]*upstream
