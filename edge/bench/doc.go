@@ -6,5 +6,7 @@
 // report has the medians of the rounds: requests per second, the 99th percentile of
 // the latency, and both as ratios to plain Caddy.
 //
+// In the folder edge:
+//
 //	go run ./bench -edge ../bin/mcp-edge -rounds 10
 package main

@@ -137,8 +137,8 @@ func (u *upstream) ejected() bool {
 	return at != 0 && time.Since(time.Unix(0, at)) < ejection
 }
 
-// try reports whether a request may be sent to an upstream that refused a connection
-// earlier: one request finds out for all.
+// try renews the time of a failure, so that other requests pass over the upstream while one
+// finds out for all whether it accepts connections again.
 func (u *upstream) try() {
 	if at := u.failed.Load(); at != 0 {
 		u.failed.CompareAndSwap(at, time.Now().UnixNano())

@@ -28,7 +28,7 @@ import (
 
 // neverDetach are keys, typed one by one, at which podman ends its connection with a
 // command. Podman always has some, and holds back a first one until it reads the next: so
-// there are many, and they begin with one that nobody types.
+// there are many, and they begin with one that is never typed.
 var neverDetach = strings.Repeat("ctrl-^,", 31) + "ctrl-^"
 
 // endPatience is how long podman may take to report the exit code of a command whose
