@@ -51,7 +51,7 @@ func (a *api) call(ctx context.Context, method, path string, body any) error {
 }
 
 // update starts a new version beside the old one and removes the old one. It
-// returns after how many milliseconds the new one served, and the update was
+// returns the milliseconds until the new one served, and until the update was
 // complete.
 func (a *api) update(ctx context.Context, image, name string, port int, old string) ([]float64, error) {
 	started := time.Now()

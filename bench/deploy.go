@@ -133,8 +133,8 @@ func deployUpdate(ctx context.Context, b *bench) ([]result, error) {
 	}, nil
 }
 
-// updated has the durations of an update, in milliseconds after the start of its
-// command.
+// updated holds the durations of an update, in milliseconds after the start of
+// its command.
 type updated struct {
 	serves   float64 // until the new container's first answer, as it reports itself
 	reported float64 // until the command reported it

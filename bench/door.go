@@ -103,7 +103,8 @@ func (d *doorway) serve(ctx context.Context, name, config, ready string, args ..
 	})
 }
 
-// join writes a configuration, and has it join with a token that another one creates.
+// join writes a configuration, and joins with it and with a token that the configuration
+// by creates.
 func (d *doorway) join(ctx context.Context, config, text, by string, of ...string) error {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err

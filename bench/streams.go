@@ -24,8 +24,8 @@ const (
 	streamWord = "word-5e1f0c"
 )
 
-// streams measures output, input and logs through a gateway beside podman's own commands,
-// and how much of it Temporal's database has afterwards.
+// streams compares output, input and logs through a gateway with podman's own commands, and
+// measures how much of them Temporal's database contains afterwards.
 func streams(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
 	megabytes := streamed
@@ -97,7 +97,7 @@ func streams(ctx context.Context, b *bench) ([]result, error) {
 	}, nil
 }
 
-// piped is a service through which much passes.
+// piped is a service through which much data passes.
 type piped struct {
 	*doorway
 	megabytes int
@@ -144,7 +144,7 @@ func (c *counted) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// all fails where something is missing.
+// all fails if the number of bytes is not the wanted one.
 func (c *counted) all(err error, want int) error {
 	if err == nil && int(*c) != want {
 		err = fmt.Errorf("there are %d bytes, not %d", *c, want)
@@ -168,7 +168,7 @@ func (p piped) log(start started, args ...string) contender {
 		}
 		defer func() {
 			cancel()
-			_ = cmd.Wait() // it was ended
+			_ = cmd.Wait() // cancel has ended it
 		}()
 		lines := bufio.NewReaderSize(out, 1<<20)
 		if _, err := lines.ReadSlice('\n'); err != nil { // it follows from here on
@@ -186,7 +186,7 @@ func (p piped) log(start started, args ...string) contender {
 	}
 }
 
-// print has the container print.
+// print makes the container print.
 func (p piped) print(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s?print=%d&word=%s", p.url, p.megabytes, streamWord), nil)
 	if err != nil {
@@ -200,7 +200,8 @@ func (p piped) print(ctx context.Context) error {
 	return errors.Join(err, answer.Body.Close())
 }
 
-// empty is what Temporal's database grows by with so many commands that carry nothing.
+// empty returns by how many bytes Temporal's database grows with so many commands that carry
+// no data.
 func (p piped) empty(ctx context.Context, commands int) (int64, error) {
 	before, err := p.temporal()
 	if err != nil {
@@ -215,8 +216,8 @@ func (p piped) empty(ctx context.Context, commands int) (int64, error) {
 	return max(after-before, 1), err
 }
 
-// temporal is the size of Temporal's database. It fails where that has the word: what is
-// in it is encrypted besides, so that only the size says that nothing has passed.
+// temporal returns the size of Temporal's database. It fails if the database contains the
+// word. Its content is also encrypted, so only the size shows that nothing has passed.
 func (p piped) temporal() (size int64, err error) {
 	files, err := filepath.Glob(filepath.Join(p.site.platform(), "temporal", "temporal.db*"))
 	if err == nil && len(files) == 0 {

@@ -32,7 +32,7 @@ func (s *site) eachEvent(ctx context.Context, run client.WorkflowRun, visit func
 	return nil
 }
 
-// pauseMonitor pauses the monitor, which queries Postgres in regular intervals;
+// pauseMonitor pauses the monitor, which queries Postgres at regular intervals;
 // resume resumes it.
 func (s *site) pauseMonitor(ctx context.Context) (resume func() error, err error) {
 	schedule := s.temporal.ScheduleClient().GetHandle(ctx, tend.MonitorID)

@@ -22,8 +22,8 @@ type watched struct {
 }
 
 // perObservation subtracts what the idle platform uses, and converts the processor
-// time per second to that per observation. Of all observed nodes, counted have
-// their observations counted.
+// time per second to that per observation. All is the number of observed nodes,
+// counted the number of those whose observations are counted.
 func (got *watched) perObservation(idle watched, all, counted int) {
 	share := got.long.Seconds() / float64(max(1, got.observations)) * float64(counted) / float64(all)
 	got.temporal = (got.temporal - idle.temporal) * share

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Stat has the parent of a process, its own processor time, and that of its
+// Stat holds the parent of a process, its own processor time, and that of its
 // children that have ended.
 type Stat struct {
 	PID, Parent int

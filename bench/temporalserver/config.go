@@ -12,13 +12,13 @@ import (
 	"strconv"
 )
 
-// rolePorts has the ports of one service of the server on 127.0.0.1.
+// rolePorts holds the ports of one service of the server on 127.0.0.1.
 type rolePorts struct{ RPC, Membership int }
 
 var roles = []string{"frontend", "history", "matching", "worker"}
 
 // keptPorts returns the ports of the last start in the directory, or free ones.
-// They must not change, because the cluster's metadata in Postgres has them.
+// They must not change, because the cluster's metadata in Postgres contains them.
 func keptPorts(dir string) (map[string]rolePorts, error) {
 	file := filepath.Join(dir, "ports.json")
 	ports := map[string]rolePorts{}

@@ -40,7 +40,7 @@ type Load struct {
 	For time.Duration
 }
 
-// Figures has the costs of a Load.
+// Figures holds the costs of a Load.
 type Figures struct {
 	Observations int
 	// Server and Postgres are the processor time of an observation. IdleServer
@@ -48,8 +48,8 @@ type Figures struct {
 	// times exclude them.
 	Server, Postgres         time.Duration
 	IdleServer, IdlePostgres float64
-	// Disk is by how many bytes an observation makes the databases grow, WAL how
-	// many bytes it adds to Postgres's log, Rows how many rows it adds.
+	// Disk is how many bytes an observation adds to the databases, WAL how many
+	// bytes it adds to Postgres's log, Rows how many rows it adds.
 	Disk, WAL, Rows float64
 	// Events and HistoryBytes are the length of an observation's history.
 	Events, HistoryBytes int64

@@ -16,8 +16,8 @@ const maxText = 2 << 10
 // timeFormat is RFC 3339 with a fraction of fixed width, so that lines can be compared.
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-// appendLine appends an access as a JSON object and a newline. It is encoding/json's
-// result at a fraction of the time: each request pays for it.
+// appendLine appends an access as a JSON object and a newline. The result is that of
+// encoding/json, in a fraction of the time: each request pays for it.
 func appendLine(b []byte, a *fleet.Access) []byte {
 	b = append(b, `{"time":"`...)
 	b = a.Time.UTC().AppendFormat(b, timeFormat)

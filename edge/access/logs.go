@@ -44,7 +44,7 @@ type file struct {
 	pending   []byte
 	dropped   int
 
-	// diskMu serializes what is written; the rest is guarded by it.
+	// diskMu serializes writes, and guards the fields below.
 	diskMu  sync.Mutex
 	open    *os.File
 	written int64

@@ -11,16 +11,16 @@ import (
 
 // Limits of what is read at once.
 const (
-	// MaxLines is the number of lines that Read returns at most.
+	// MaxLines is the largest number of lines that Read returns.
 	MaxLines = 10000
-	// maxBytes is their size: they travel in one message.
+	// maxBytes bounds their size: they travel in one message.
 	maxBytes = 1 << 20
 	// chunk is how much is read from the disk at once.
 	chunk = 64 << 10
 )
 
-// disorder is by how much a line may be older than the one before it: requests end at
-// the same time on several processors.
+// disorder is how much older a line may be than the one before it: requests end at the
+// same time on several processors.
 const disorder = time.Minute
 
 // Read returns the last lines of a service's log, oldest first: at most tail, MaxLines

@@ -30,8 +30,8 @@ const (
 // slower one sustains alone: together a fifth, since they share the processors.
 const shareOfSaturation = 0.1
 
-// drained is how long the predecessor serves after each deploy: the load goes on until
-// it has gone.
+// drained is how long the predecessor serves after each deploy: the load goes on until the
+// predecessor has gone.
 const drained = time.Second
 
 // The ways of the requests: to the service that is deployed, and to the one that stays as it
@@ -42,8 +42,8 @@ const (
 	steadyByCaddy  = "steady, through " + caddy
 )
 
-// ways are in the order of the report. Two are measured at a time, in the pairs, one deploy
-// after the other: three would be more than two processors deploy beside.
+// ways are in the order of the report. The two of a pair are measured at a time, one deploy
+// after the other: three would be more than two processors handle beside a deploy.
 var (
 	ways  = []string{deployedByEdge, steadyByEdge, steadyByCaddy}
 	pairs = [][]string{{deployedByEdge, steadyByCaddy}, {steadyByEdge, steadyByCaddy}}
@@ -74,7 +74,7 @@ type platform struct {
 	}
 }
 
-// startPlatform starts a platform, with a source of which both services are built: this
+// startPlatform starts a platform, with a source from which both services are built: this
 // very program, which serves the body when it is asked to.
 func startPlatform(ctx context.Context, mcp, dir string) (*platform, error) {
 	p := &platform{mcp: mcp, dir: dir}

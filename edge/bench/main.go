@@ -66,7 +66,8 @@ func main() {
 
 // run measures every row and writes the report.
 func run(o options) error {
-	// Debian keeps nginx and haproxy where the PATH of an ordinary user does not lead.
+	// Debian installs nginx and haproxy in a directory that is not in the PATH of an
+	// ordinary user.
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin"); err != nil {
 		return err
 	}

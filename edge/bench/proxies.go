@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// proxy is a program under measurement: its name, and its port of each scheme.
+// proxy is a program under measurement: its name, and its port for each scheme.
 type proxy struct {
 	name  string
 	ports map[string]int
@@ -109,7 +109,7 @@ func (s *site) startCaddy(ctx context.Context, program string, p proxy) error {
 	return s.start(ctx, p.name, c, p.address("http"), p.address("https"))
 }
 
-// startNginxProxy starts nginx with a server of each hostname.
+// startNginxProxy starts nginx with a server for each hostname.
 func (s *site) startNginxProxy(ctx context.Context, p proxy) error {
 	var t strings.Builder
 	fmt.Fprintf(&t, "upstream app { server %s; keepalive 64; }\nserver_names_hash_max_size 8192;\nserver_names_hash_bucket_size 128;\n", s.upstream)
@@ -132,7 +132,7 @@ func (s *site) startNginx(ctx context.Context, name, section string, addresses .
 	}
 	user := ""
 	if os.Geteuid() == 0 {
-		user = "user root;" // the files are this user's alone
+		user = "user root;" // only this user can read the files
 	}
 	text := fmt.Sprintf(`%s daemon off; worker_processes %d; pid %s/pid; error_log stderr error;
 events { worker_connections 4096; }
@@ -148,8 +148,8 @@ client_body_temp_path %[3]s/1; proxy_temp_path %[3]s/2; fastcgi_temp_path %[3]s/
 	return s.start(ctx, name, exec.CommandContext(ctx, "nginx", "-e", "stderr", "-p", dir, "-c", path), addresses...)
 }
 
-// startHAProxy starts HAProxy, which has no hostname of its own to find: a map leads each
-// to the backend.
+// startHAProxy starts HAProxy, which has no server for each hostname: a map leads every
+// hostname to the backend.
 func (s *site) startHAProxy(ctx context.Context, p proxy) error {
 	var hosts strings.Builder
 	for _, host := range s.hosts {

@@ -96,7 +96,7 @@ func (d deploying) text() string {
 	return t.String()
 }
 
-// kept returns the figures that a file has.
+// kept returns the figures in a file.
 func kept(path string) (figures, error) {
 	var f figures
 	text, err := os.ReadFile(path)
@@ -109,10 +109,10 @@ func kept(path string) (figures, error) {
 	return f, nil
 }
 
-// The marks between which the table stands in a page.
+// The marks around the table in a page.
 const begin, end = "<!-- edge: begin -->\n", "<!-- edge: end -->\n"
 
-// intoPage replaces what stands between the marks of a page.
+// intoPage replaces the text between the marks in a page.
 func intoPage(path, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -69,8 +69,8 @@ end
 `), 0o600)
 }
 
-// writeCertificate writes a certificate of every hostname, signed by itself: wrk does
-// not verify it.
+// writeCertificate writes a self-signed certificate for all hostnames: wrk does not
+// verify it.
 func (s *site) writeCertificate() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -109,8 +109,8 @@ func (s *site) startUpstream(ctx context.Context) error {
 }`, port, body), s.upstream)
 }
 
-// start starts a program and waits until its addresses accept connections. What it
-// prints is in a file of its name.
+// start starts a program and waits until its addresses accept connections. Its output
+// goes to a file named after it.
 func (s *site) start(ctx context.Context, name string, c *exec.Cmd, addresses ...string) error {
 	log, err := os.Create(filepath.Join(s.dir, name+".log"))
 	if err != nil {

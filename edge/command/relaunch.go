@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// relaunchOnHangup starts the program anew on each SIGHUP, until ctx ends. The new
-// process, of the binary that is installed by then, takes this one's sockets; if it
-// fails before, this one goes on.
+// relaunchOnHangup starts the program again on each SIGHUP, until ctx ends. The new
+// process runs the binary that is installed by then, and takes this one's sockets; if it
+// fails before that, this one goes on.
 func relaunchOnHangup(ctx context.Context, log *slog.Logger) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

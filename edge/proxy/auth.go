@@ -12,16 +12,16 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// users are those whom a route admits.
+// users are those that a route admits.
 type users struct {
 	hashes map[string]string
-	// unknown is compared with where the user does not exist: a hash of the same cost,
-	// of no password.
+	// unknown is the hash to compare with if the user does not exist: one of the same
+	// cost, of no password.
 	unknown string
 }
 
 // newUsers returns the users of a route; nil if everyone is admitted. A user whose hash
-// is none, or costs too much, is not admitted.
+// is invalid, or costs too much, is not admitted.
 func newUsers(hashes map[string]string) *users {
 	if len(hashes) == 0 {
 		return nil
@@ -44,15 +44,15 @@ const (
 	costMost = 15
 	// passwordMost is the length of the longest password that is compared.
 	passwordMost = 1 << 10
-	// outcomesMost is how many outcomes are remembered.
+	// outcomesMost is how many outcomes are cached.
 	outcomesMost = 4096
 	// comparingMost is how many requests wait for a comparison.
 	comparingMost = 256
 )
 
-// passwords remembers which passwords are right. A comparison takes a processor for a
-// while, on purpose; few run at once, and its outcome is remembered under a hash with
-// a key of this process.
+// passwords caches which passwords are right. A comparison takes a processor for a
+// while, on purpose; few run at once, and the outcome is cached under a hash with a key
+// of this process.
 type passwords struct {
 	key     [32]byte
 	turns   chan struct{}
@@ -68,11 +68,11 @@ func newPasswords() *passwords {
 		waiting:  make(chan struct{}, comparingMost),
 		outcomes: map[[sha256.Size]byte]bool{},
 	}
-	_, _ = rand.Read(p.key[:]) // which never fails
+	_, _ = rand.Read(p.key[:]) // it never fails
 	return p
 }
 
-// admit asks for the user and password that a route wants.
+// admit requires the user and password that a route asks for.
 func (e *exchange) admit(r *route) error {
 	if r.auth == nil {
 		return nil
@@ -93,7 +93,7 @@ func (e *exchange) admit(r *route) error {
 	return &answer{status: 401, text: "A user and a password are needed.", realm: e.host}
 }
 
-// compare reports whether a password has a hash. It returns an error where too many
+// compare reports whether a password has a hash. It returns an error if too many
 // passwords wait to be compared.
 func (p *passwords) compare(ctx context.Context, hash, password string) (bool, error) {
 	mac := hmac.New(sha256.New, p.key[:])

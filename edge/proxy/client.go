@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/edge/table"
 )
 
-// hostname returns the host of a request as a table has it, and whether it is one. A
-// port must be a number.
+// hostname returns the host of a request in the form that a table uses, and whether it
+// is one. A port must be a number.
 func hostname(host string) (string, bool) {
 	name := host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
@@ -38,8 +38,9 @@ func hostname(host string) (string, bool) {
 	return table.Hostname(name), true
 }
 
-// identify notes who the client is, and how it speaks. A trusted proxy is believed;
-// what it says of the client is the last address that it or one before it has added.
+// identify records who the client is, and whether it speaks TLS. What a trusted proxy
+// says counts: the client has the last address that this proxy, or one before it, has
+// added.
 func (e *exchange) identify() {
 	e.https = e.in.TLS != nil
 	peer, err := netip.ParseAddrPort(e.in.RemoteAddr)

@@ -34,15 +34,15 @@ type encoder struct {
 	pool *sync.Pool
 }
 
-// encoders are those that are free, by coding. What they compress is sent at once, so that
-// speed counts for more than size.
+// encoders are the free encoders, by coding. What they compress is sent at once, so speed
+// counts for more than size.
 var encoders = map[string]*sync.Pool{
 	codingGzip: {New: func() any {
-		w, _ := gzip.NewWriterLevel(nil, 5) // which fails for an unknown level alone
+		w, _ := gzip.NewWriterLevel(nil, 5) // it fails only for an unknown level
 		return w
 	}},
 	codingZstd: {New: func() any {
-		w, _ := zstd.NewWriter(nil, // which fails for an option out of range alone
+		w, _ := zstd.NewWriter(nil, // it fails only for an option out of range
 			zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 		return w
 	}},
@@ -87,7 +87,7 @@ func (c *encoder) release() {
 	c.pool.Put(c.compressor)
 }
 
-// compressible reports whether an answer may be compressed, and is worth it.
+// compressible reports whether an answer may be compressed, and whether that is worth it.
 func compressible(r *http.Response) bool {
 	h := r.Header
 	switch {
@@ -110,9 +110,9 @@ func compressible(r *http.Response) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// accepted returns the coding that a client likes best, as RFC 9110, section 12.5.3, has
-// it; zstd where it likes both as much, and "" for neither. A client that accepts any
-// coding without naming it gets gzip, which each one knows.
+// accepted returns the coding that a client prefers, as RFC 9110, section 12.5.3,
+// specifies; zstd if it accepts both equally, and "" if it accepts neither. A client that
+// accepts any coding without naming it gets gzip, which every client supports.
 func accepted(lists []string) string {
 	weights := map[string]float64{}
 	for _, list := range lists {
@@ -120,7 +120,7 @@ func accepted(lists []string) string {
 			coding, parameter, _ := strings.Cut(one, ";")
 			weight := 1.0
 			if q, found := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(parameter), " ", ""), "q="); found {
-				weight, _ = strconv.ParseFloat(q, 64) // 0 where it is none
+				weight, _ = strconv.ParseFloat(q, 64) // 0 if it is not a number
 			}
 			coding = strings.ToLower(strings.TrimSpace(coding))
 			if coding == "x-gzip" {

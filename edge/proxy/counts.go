@@ -36,8 +36,8 @@ type ServiceCount struct {
 	Open int64
 }
 
-// Counts returns the counts of every service that has routes, sorted by service;
-// first what had no route.
+// Counts returns the counts of every service that has routes, sorted by service; the
+// counts without a route come first.
 func (p *Proxy) Counts() []ServiceCount {
 	p.mu.Lock()
 	services := maps.Clone(p.services)

@@ -7,8 +7,8 @@ import (
 
 // Drain waits until none of the addresses has a request, a connection or a session, or
 // ctx ends, and returns how many remain at each that has any. Addresses that are still
-// published get new ones meanwhile. If the deadline of ctx passes, Drain cuts what Cut
-// does.
+// published get new ones meanwhile. If the deadline of ctx passes, Drain closes what
+// Cut closes.
 func (p *Proxy) Drain(ctx context.Context, addresses []string) (remaining map[string]int) {
 	remaining = map[string]int{}
 	for _, address := range addresses {
@@ -36,8 +36,8 @@ func (p *Proxy) Cut(addresses []string) {
 	}
 }
 
-// Active returns how many requests, connections and sessions each address has that has
-// any.
+// Active returns how many requests, connections and sessions each address has, without
+// those that have none.
 func (p *Proxy) Active() map[string]int {
 	active := map[string]int{}
 	for _, u := range p.upstreams.all() {

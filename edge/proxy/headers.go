@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// noAgent keeps the transport from naming itself where the client does not.
+// noAgent keeps the transport from naming itself if the client does not.
 var noAgent = []string{""}
 
 // headers returns the headers that the container receives: those of the client without
@@ -43,7 +43,7 @@ func (e *exchange) headers(r *route) http.Header {
 }
 
 // upgrade returns the protocol to which the client would change; "" for none. HTTP/2
-// without TLS is refused: its requests would pass the table by.
+// without TLS is refused: its requests would bypass the table.
 func (e *exchange) upgrade() string {
 	kind := e.in.Header.Get("Upgrade")
 	if kind == "" || e.in.ProtoMajor != 1 || e.turn.route.H2C || !listed(e.in.Header["Connection"], "upgrade") {
@@ -98,7 +98,7 @@ func reserved(name string) bool {
 }
 
 // endToEnd reports whether a client cannot make a header one of its connection: the
-// container must see it as the edge has.
+// container must see it as the edge has seen it.
 func endToEnd(name string) bool {
 	switch name {
 	case "Authorization", "Cookie", "Host", "Cache-Control", "Expect":

@@ -40,7 +40,7 @@ func (h *holds) leave(of held) {
 	}
 }
 
-// hold waits for the next snapshot. It returns errHeld where that takes too long, or
+// hold waits for the next snapshot. It returns errHeld if that takes too long, or
 // too many wait already.
 func (t *turn) hold(ctx context.Context) error {
 	of := held{t.route.Service, t.route.Endpoint}

@@ -47,7 +47,7 @@ type exchange struct {
 	// control sets the deadlines of w.
 	control http.ResponseController
 
-	host   string     // as a table has it
+	host   string     // in the form that a table uses
 	client netip.Addr // the zero Addr if it is unknown
 	peer   string     // the address of the other end of the connection
 	https  bool       // the client speaks TLS, with the edge or with a trusted proxy
@@ -120,8 +120,8 @@ func (e *exchange) seek(s *snapshot) (*route, error) {
 	return r, nil
 }
 
-// lookup finds the route of a path. Port 80 leads to https where its own routes do not
-// fit the hostname as well.
+// lookup finds the route of a path. Port 80 leads to https if a route there fits the
+// hostname more closely than its own.
 func (e *exchange) lookup(t *table.Table, path string) *table.Route {
 	found, fit := t.HTTP(e.port, e.host, path)
 	if e.port == 80 && e.in.TLS == nil {
@@ -172,7 +172,7 @@ func undelivered(err error) bool {
 }
 
 // newTransport returns the transport to an upstream, with enough idle connections that
-// a busy one is not dialled anew.
+// a busy one is not dialled again.
 func newTransport(u *upstream) *http.Transport {
 	return &http.Transport{
 		DialContext:            u.dial,

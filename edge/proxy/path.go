@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// odd reports whether a path has anything that servers read in different ways.
+// odd reports whether a path contains anything that servers read in different ways.
 func odd(u *url.URL) bool {
 	p := u.Path
 	return u.RawPath != "" || strings.ContainsAny(p, `\;%`) || strings.Contains(p, "//") || strings.Contains(p, "/.")
@@ -42,7 +42,7 @@ func ambiguous(u *url.URL, same func(path string) bool) bool {
 	return false
 }
 
-// encodedSlash replaces an encoded slash by a byte that no prefix has.
+// encodedSlash replaces an encoded slash with a byte that no prefix contains.
 var encodedSlash = strings.NewReplacer("%2F", "%01", "%2f", "%01")
 
 // decoded decodes what is encoded twice, or more often.
@@ -66,7 +66,8 @@ func withoutParameters(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// resolved resolves dots as RFC 3986, section 5.2.4, has it: an empty segment counts.
+// resolved resolves dots as RFC 3986, section 5.2.4, specifies: an empty segment
+// counts.
 func resolved(p string) string {
 	var segments []string
 	for s := range strings.SplitSeq(strings.TrimPrefix(p, "/"), "/") {

@@ -18,11 +18,11 @@ import (
 type Options struct {
 	// Log receives what an operator should know: upstreams that do not answer.
 	Log *slog.Logger
-	// Listening returns the port on which clients reach a route's port, where an edge
-	// listens on others than 80 and 443; nil for the same port.
+	// Listening returns the port on which clients reach a route's port, if an edge
+	// listens on ports other than 80 and 443; nil for the same port.
 	Listening func(port int) int
-	// TrustedProxies are the networks of proxies before the edge. Only what these say
-	// of the client's address and protocol is believed.
+	// TrustedProxies are the networks of proxies before the edge. Only what these say of
+	// the client's address and protocol counts.
 	TrustedProxies []netip.Prefix
 	// Access, if not nil, is called after each request and each connection. It must not
 	// block.

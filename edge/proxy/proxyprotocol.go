@@ -17,8 +17,8 @@ const (
 )
 
 // proxyHeader returns the header of the PROXY protocol for a connection from client to
-// the edge's address; empty if version is "". An address that is none of IPv4 or IPv6
-// is left out, as the protocol has it.
+// the edge's address; empty if version is "". An address that is neither IPv4 nor IPv6
+// is left out, as the protocol specifies.
 func proxyHeader(version string, client, edge net.Addr) []byte {
 	from, to := portOf(client), portOf(edge)
 	known := from.IsValid() && to.IsValid()

@@ -118,7 +118,7 @@ func rooted(path string) string {
 }
 
 // body is the body of a request on its way to an upstream. The server closes the
-// client's, so that a connection which failed does not.
+// client's body: a connection that fails must not.
 type body struct {
 	in     *http.Request
 	client *http.ResponseController
@@ -181,14 +181,15 @@ func (b *body) extend() bool {
 	return true
 }
 
-// settle takes the deadline back: the server goes on reading, to see the client leave.
+// settle removes the deadline: the server goes on reading, to notice when the client
+// leaves.
 func (b *body) settle() {
 	if b.timed {
 		_ = b.client.SetReadDeadline(time.Time{})
 	}
 }
 
-// stop ends the reading of the body, which a transport does beyond the round trip.
+// stop ends the reading of the body, which a transport continues after the round trip.
 func (b *body) stop() {
 	if b == nil {
 		return
@@ -205,7 +206,7 @@ func (b *body) stop() {
 
 func (b *body) began() bool { return b != nil && b.read.Load() }
 
-// size is how many bytes of it were read.
+// size returns how many bytes of the body were read.
 func (b *body) size() int64 {
 	if b == nil {
 		return 0
@@ -214,8 +215,8 @@ func (b *body) size() int64 {
 }
 
 // unfinished reports whether the end of the body was not seen. The connection must not
-// serve another request then: net/http does not look for that of a body that is read
-// and answered at once.
+// serve another request then: net/http does not look for the end of a body that is
+// read and answered at once.
 func (b *body) unfinished() bool { return b != nil && !b.ended.Load() }
 
 func (b *body) failed() error {

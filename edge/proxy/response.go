@@ -42,7 +42,8 @@ func (e *exchange) respond(response *http.Response, u *upstream) error {
 	return nil
 }
 
-// trailers sends those of an answer. Those that were not announced need a prefix.
+// trailers sends the trailers of an answer. Those that were not announced need a
+// prefix.
 func (e *exchange) trailers(response *http.Response, announced int) {
 	if len(response.Trailer) == 0 {
 		return
@@ -121,8 +122,8 @@ func streams(r *http.Response) bool {
 	return r.ContentLength < 0 || strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream")
 }
 
-// sender writes to the client, and ends where it takes nothing for too long. Its timers
-// touch the answer only while they hold mu, and not when the handler returns.
+// sender writes to the client, and ends if the client takes nothing for too long. Its
+// timers touch the answer only while they hold mu, and not when the handler returns.
 type sender struct {
 	e    *exchange
 	idle time.Duration

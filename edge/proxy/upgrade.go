@@ -49,7 +49,7 @@ func (e *exchange) switchProtocols(response *http.Response, u *upstream) error {
 	return nil
 }
 
-// hijacked is a client's connection, of which the server has read something already.
+// hijacked is a client's connection from which the server has already read something.
 type hijacked struct {
 	net.Conn
 	buffered *bufio.Reader // nil when nothing is left in it
@@ -65,7 +65,7 @@ func (h *hijacked) Read(data []byte) (int, error) {
 	return h.Conn.Read(data)
 }
 
-// CloseWrite ends the direction to the client, where its connection can.
+// CloseWrite ends the direction to the client, if its connection can.
 func (h *hijacked) CloseWrite() error {
 	if half, ok := h.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -19,7 +19,7 @@ const (
 	dialTime = 3 * time.Second
 )
 
-// upstream is one address. It is known while it is published or in use.
+// upstream is one address. It is kept while it is published or in use.
 type upstream struct {
 	address string
 	set     *upstreams
@@ -137,8 +137,8 @@ func (u *upstream) ejected() bool {
 	return at != 0 && time.Since(time.Unix(0, at)) < ejection
 }
 
-// try reports whether a request may be sent to an upstream that refused a connection
-// earlier: one request finds out for all.
+// try renews the time of a failure, so that other requests pass over the upstream while one
+// finds out for all whether it accepts connections again.
 func (u *upstream) try() {
 	if at := u.failed.Load(); at != 0 {
 		u.failed.CompareAndSwap(at, time.Now().UnixNano())
@@ -173,7 +173,7 @@ func choose(all, tried []*upstream) *upstream {
 	return best
 }
 
-// upstreams are those that are known, by address.
+// upstreams are those that are published or in use, by address.
 type upstreams struct {
 	mu    sync.Mutex
 	known map[string]*upstream

@@ -78,8 +78,8 @@ func (e *Edge) keepAnnouncing(ctx context.Context) error {
 	}
 }
 
-// untilNext is when an admitted edge announces itself again: soon, if it has got
-// publications, which that acknowledges.
+// untilNext returns the time until an admitted edge announces itself again: a short one if it
+// has received publications, which the next announcement acknowledges.
 func untilNext(answer fleet.EdgeAnswer) time.Duration {
 	switch {
 	case answer.More:
@@ -98,9 +98,8 @@ func (e *Edge) once(said *string, message string, args ...any) {
 	}
 }
 
-// pause waits until it is time to announce the edge again: after that long, or when
-// Temporal answers again after a while, or what knows better asks for it. It returns false when
-// ctx ends.
+// pause waits until it is time to announce the edge again: after that long, or when Temporal
+// answers again after a while, or the router asks for it. It returns false when ctx ends.
 func (e *Edge) pause(ctx context.Context, wait time.Duration) bool {
 	over := time.NewTimer(wait)
 	defer over.Stop()

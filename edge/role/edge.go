@@ -94,7 +94,7 @@ func Start(c client.Client, o Options) *Edge {
 // Failed receives the error of an edge that cannot go on: its name is refused.
 func (e *Edge) Failed() <-chan error { return e.failed }
 
-// Stop stops to receive publications, and returns when every goroutine of e has ended.
+// Stop stops receiving publications, and returns when every goroutine of e has ended.
 // Requests are served as before.
 func (e *Edge) Stop() {
 	e.options.Telemetry.Unready("it is stopping")
@@ -133,7 +133,7 @@ func problem(list []string) error {
 }
 
 // poll receives publications, unless it does already. An edge whose name belongs to
-// another key never does: it would take that one's.
+// another key never does: it would take the publications of the other edge.
 func (e *Edge) poll() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

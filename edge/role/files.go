@@ -52,7 +52,7 @@ func openFiles(dir string) (f *files, publications []fleet.Publication, problems
 	for _, entry := range entries {
 		service, ok := strings.CutSuffix(entry.Name(), ".json")
 		if !ok || !isLabel(service) {
-			continue // what a write that was interrupted has left
+			continue // left by an interrupted write
 		}
 		p, err := readPublication(f.path(service), service)
 		if err != nil {

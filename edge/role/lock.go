@@ -18,16 +18,16 @@ import (
 // holds that process's id.
 const lockName = "lock"
 
-// lockEvery is how often a process tries to lock the directory, and lockWarning after
-// which time it says that it waits.
+// lockEvery is how often a process tries to lock the directory, and lockWarning the
+// time after which it logs that it waits.
 const (
 	lockEvery   = 20 * time.Millisecond
 	lockWarning = 10 * time.Second
 )
 
-// acquire locks the directory of an edge, and returns when the process before has
-// released it: it does so when this one has taken its sockets. The kernel releases the
-// lock of a process that ends, however it ends.
+// acquire locks the directory of an edge, and returns when the former process has
+// released it: that process does so when this one has taken its sockets. The kernel
+// releases the lock of a process that ends, however it ends.
 func acquire(ctx context.Context, data string, log *slog.Logger) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(data, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -64,7 +64,7 @@ type RouterOptions struct {
 type Router struct {
 	options RouterOptions
 	started time.Time
-	// ask wakes what asks whether the edge is admitted.
+	// ask wakes the loop that asks whether the edge is admitted.
 	ask chan struct{}
 
 	mu    sync.Mutex // of all below; held while a table is applied
@@ -91,8 +91,8 @@ func NewRouter(o RouterOptions) (*Router, error) {
 }
 
 // Publish serves the publications. An edge that is not admitted, as far as it knows,
-// first announces itself again: the deploy that publishes to it knows better. So does one
-// to which nothing is published: it may have been removed.
+// first announces itself again: the deploy that publishes to it has newer information. So
+// does one to which nothing is published: it may have been removed.
 func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) (problems []string) {
 	if !r.awaitAdmission(ctx, len(publications) == 0) {
 		return []string{"the edge does not know yet that it is admitted, and serves nothing"}
@@ -277,7 +277,7 @@ func (r *Router) AccessLog(ctx context.Context, service string, tail int, since 
 	return r.options.Access.Read(ctx, service, cmp.Or(tail, defaultTail), since)
 }
 
-// defaultTail is how many lines of an access log are read where no number is given.
+// defaultTail is how many lines of an access log are read if no number is given.
 const defaultTail = 100
 
 // Admitted reports whether the edge is admitted, as far as it knows.

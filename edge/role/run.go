@@ -36,7 +36,8 @@ type ProcessOptions struct {
 	Addresses []string
 	// MachineFile has this host's identity; "" means the system's.
 	MachineFile string
-	// Proxy and Server configure the rooms below; what Run knows itself is set by it.
+	// Proxy and Server configure the proxy and the server; Run sets the fields that
+	// follow from the other options.
 	Proxy  proxy.Options
 	Server server.Options
 	// Temporal is the connection, and Interceptors wrap every activity, the first of them
@@ -45,7 +46,7 @@ type ProcessOptions struct {
 	Interceptors []interceptor.WorkerInterceptor
 	// Codec is what the connection encrypts with.
 	Codec *codec.Codec
-	// Doors connect to the gateways for streams; nil where Temporal is reached without.
+	// Doors connect to the gateways for streams; nil if Temporal is reached without one.
 	Doors []func(context.Context) (net.Conn, error)
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
@@ -60,8 +61,8 @@ type ProcessOptions struct {
 // KeyFile is the path of an edge's key in its directory.
 func KeyFile(data string) string { return filepath.Join(data, "key") }
 
-// OpenData creates the directory of an edge, unless it exists, and fails where another
-// user could change what is in it.
+// OpenData creates the directory of an edge, unless it exists, and fails if another user
+// could change what is in it.
 func OpenData(data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("create the data directory: %w", err)
@@ -74,8 +75,8 @@ func OpenData(data string) error {
 }
 
 // Run runs an edge until ctx ends, its name is refused, or another process has taken
-// over. It serves what is on disk before it has reached Temporal. That ctx ends is no
-// error, also before it serves.
+// over. It serves what is on disk before it has reached Temporal. The end of ctx is no
+// error, even before the edge serves.
 func Run(ctx context.Context, o ProcessOptions) error {
 	err := run(ctx, o)
 	if ctx.Err() != nil {
@@ -163,8 +164,8 @@ func run(ctx context.Context, o ProcessOptions) error {
 type front struct {
 	proxy  *proxy.Proxy
 	server *server.Server
-	// private is set where the own authority signs for every hostname, and rooted once
-	// its root certificate is known.
+	// private is set if the edge's own authority signs for every hostname, and rooted
+	// once its root certificate has been read.
 	private, rooted bool
 }
 

@@ -75,7 +75,7 @@ func NewShared(c client.Client, name string, identity *seal.Identity, log *slog.
 func (s *Shared) Storage() *storage.Storage { return s.storage }
 
 // Learn takes over what the answer to an announcement says: the secret of this edge and
-// the keys of all. Where the keys have changed it seals every value anew, in the
+// the keys of all. If the keys have changed, it seals every value again, in the
 // background.
 func (s *Shared) Learn(answer fleet.EdgeAnswer) error {
 	if !answer.Admitted {
@@ -107,8 +107,8 @@ func (s *Shared) Learn(answer fleet.EdgeAnswer) error {
 	return nil
 }
 
-// reseal seals every value to the keys, until these are the last ones. What fails the
-// next announcement repeats.
+// reseal seals every value to the keys, and again if newer keys have arrived meanwhile.
+// What fails is repeated at the next announcement.
 func (s *Shared) reseal() {
 	ctx, cancel := context.WithTimeout(context.Background(), resealTime)
 	defer cancel()
@@ -147,7 +147,7 @@ func notAnswered() error {
 	return fault.New(fault.Unavailable, "the storage that edges share: this edge has not been admitted, or has not reached a control worker since it started")
 }
 
-// use carries out an operation. It tries again what is worth it.
+// use carries out an operation. It retries a failure that may pass.
 func (s *Shared) use(ctx context.Context, o fleet.StorageOperation) (answer fleet.StorageAnswer, err error) {
 	for try := 1; ; try++ {
 		answer, err = s.once(ctx, o)

@@ -27,8 +27,8 @@ import (
 // value, so that there is never one without the other.
 const authorityKey = "authority/root.pem"
 
-// Lifetimes of what the own authority signs. A root is replaced when it has less than
-// rootRest left.
+// Lifetimes of what the server's own authority signs. A root is replaced when it has
+// less than rootRest left.
 const (
 	rootTime = 10 * 365 * 24 * time.Hour
 	rootRest = 90 * 24 * time.Hour
@@ -39,7 +39,7 @@ const (
 // authority signs certificates of private names. Edges that share a storage share it.
 type authority struct {
 	storage certmagic.Storage
-	cache   certmagic.Storage // has the root while the storage is away; nil for none
+	cache   certmagic.Storage // holds the root while the storage is away; nil for none
 	export  string            // the file of the root certificate
 
 	mu   sync.Mutex
@@ -78,7 +78,8 @@ func (a *authority) load(ctx context.Context) (*x509.Certificate, crypto.Signer,
 	return a.root, a.key, nil
 }
 
-// kept returns the root in the cache, and whether it has one that is not about to end.
+// kept returns the root in the cache, and whether it has one that is not about to
+// expire.
 func (a *authority) kept(ctx context.Context) (value []byte, has bool) {
 	if a.cache == nil {
 		return nil, false
@@ -92,7 +93,8 @@ func (a *authority) kept(ctx context.Context) (value []byte, has bool) {
 }
 
 // create makes a root, unless another edge has made one by now. A storage that has lost
-// it gets the one of the cache again, which clients trust. It returns what is stored.
+// the root gets the one in the cache again, which clients trust. It returns what is
+// stored.
 func (a *authority) create(ctx context.Context) ([]byte, error) {
 	if err := a.storage.Lock(ctx, authorityKey); err != nil {
 		return nil, err

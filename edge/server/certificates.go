@@ -27,8 +27,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// fallback is the name of the certificate for clients that name no hostname, or one
-// that no route has, where a route serves any hostname.
+// fallback is the name of the certificate for clients that name no hostname, or one that
+// no route has, if a route serves any hostname.
 const fallback = "localhost"
 
 // mostRetry is the longest time between two attempts to obtain a certificate.
@@ -55,16 +55,16 @@ const firstTime = 10 * time.Second
 // cleaning is how often the storage is cleaned.
 const cleaning = 24 * time.Hour
 
-// certificates has those of the hostnames that a table has, and no others: what a
-// client names in a handshake obtains nothing.
+// certificates holds those of the hostnames in a table, and no others: a name in a
+// client's handshake obtains no certificate.
 type certificates struct {
 	options Options
 	life    context.Context
 	log     *zap.Logger
 	files   *files
 	cache   *certmagic.Cache
-	// own and public are how certificates of each authority are managed; public is nil
-	// where there is none.
+	// own and public are how certificates of each authority are managed; public is nil if
+	// there is none.
 	own, public *certmagic.Config
 	acme        *certmagic.ACMEIssuer
 	authority   *authority
@@ -96,8 +96,8 @@ func newCertificates(ctx context.Context, o Options) *certificates {
 	})
 	c.stop = sync.OnceFunc(c.cache.Stop)
 	c.authority = &authority{storage: o.Storage, cache: o.cache, export: filepath.Join(o.Data, "ca", "root.crt")}
-	// What the own authority signs is not shared: each edge signs for itself, also while
-	// the storage is away.
+	// What the server's own authority signs is not shared: each edge signs for itself,
+	// even while the storage is away.
 	c.own = c.newConfig(cmp.Or(o.cache, o.Storage), nil)
 	c.own.Issuers = []certmagic.Issuer{c.authority}
 	c.own.DisableARI = true
@@ -315,7 +315,7 @@ func (c *certificates) event(_ context.Context, event string, data map[string]an
 		err, _ := data["error"].(error)
 		m.refused, m.problem, m.failed = err, fmt.Sprint(err), time.Now()
 		c.options.Log.Warn("a certificate could not be obtained", "hostname", name, "renewal", data["renewal"], "error", err)
-		m.attempt() // the next one is this package's to time, unless it renews
+		m.attempt() // this package times the next one, unless it renews
 	case "cert_obtained":
 		m.problem, m.failed = "", time.Time{}
 		c.options.Log.Info("a certificate has been obtained", "hostname", name, "renewal", data["renewal"], "issuer", data["issuer"])
@@ -329,8 +329,8 @@ func (c *certificates) challenge(w http.ResponseWriter, r *http.Request) bool {
 		c.view.Load().claims(table.Hostname(r.Host)) && c.acme.HandleHTTPChallenge(w, r)
 }
 
-// config returns the configuration of handshakes. It answers those for a hostname of
-// the table only, also where a client resumes a session.
+// config returns the configuration of handshakes. It answers only those for a hostname of
+// the table, even if a client resumes a session.
 func (c *certificates) config(protocols ...string) *tls.Config {
 	// Without certificates, the alert is unrecognized_name. Without tickets, a client
 	// cannot resume the session of a hostname that was withdrawn.

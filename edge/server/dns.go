@@ -17,8 +17,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// dnsProviders are the known providers. acmedns serves for the zones of any other one,
-// which has a CNAME to it; rfc2136 for BIND, Knot, PowerDNS and others.
+// dnsProviders are the known providers. acmedns is for the zones of any other
+// provider, with a CNAME to it; rfc2136 for BIND, Knot, PowerDNS and others.
 var dnsProviders = map[string]func() certmagic.DNSProvider{
 	"acmedns":    func() certmagic.DNSProvider { return new(acmedns.Provider) },
 	"cloudflare": func() certmagic.DNSProvider { return new(cloudflare.Provider) },
@@ -27,8 +27,8 @@ var dnsProviders = map[string]func() certmagic.DNSProvider{
 }
 
 // NewDNS returns how DNS-01 challenges are answered by a provider, with the settings
-// that its libdns module has, in JSON. A further setting, "resolvers", lists the DNS
-// servers that are asked whether a record has appeared, as host:port.
+// of its libdns module, in JSON. A further setting, "resolvers", lists the DNS servers
+// that are asked whether a record has appeared, as host:port.
 func NewDNS(provider string, settings []byte) (*DNS, error) {
 	create := dnsProviders[provider]
 	if create == nil {

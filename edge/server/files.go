@@ -24,8 +24,8 @@ type files struct {
 	read map[string]*file
 }
 
-// file is what was read of a path last. A file that cannot be read any more leaves the
-// certificate that it had.
+// file is what was last read from a path. A file that can no longer be read keeps its
+// former certificate.
 type file struct {
 	modified time.Time
 	size     int64
@@ -58,7 +58,7 @@ func (f *files) refresh() (changed bool) {
 	return changed
 }
 
-// load reads a file, unless it is as it was.
+// load reads a file, unless it is unchanged.
 func load(path string, former *file) *file {
 	if former == nil {
 		former = &file{}

@@ -23,9 +23,9 @@ import (
 // SO_REUSEPORT, loses those that wait in the queue that is closed.
 //
 // The next process connects to handoverSocket, a seqpacket socket, and receives offers
-// with the sockets attached. When it listens on them, it sends one byte. The former
-// one stops to accept, and to read packets, and sends one byte in turn. A process that
-// dies in between leaves the other one as it was.
+// with the sockets attached. When it listens on them, it sends one byte. The former one
+// stops accepting connections and reading packets, and sends one byte in turn. A process
+// that dies in between leaves the other one as it was.
 type handover struct {
 	data    string
 	former  *net.UnixConn // to the former process; nil if there is none
@@ -155,8 +155,8 @@ func use[T any](h *handover, name string, open func(*os.File) (T, error)) any {
 	return socket
 }
 
-// complete makes the former process stop to accept connections and to read packets.
-// It returns when it has, or is gone.
+// complete makes the former process stop accepting connections and reading packets. It
+// returns when that process has done so, or is gone.
 func (h *handover) complete() {
 	if h.former == nil {
 		return

@@ -83,8 +83,8 @@ type Limits struct {
 	Header time.Duration
 	// HeaderBytes is the size of the largest header. Default 64 KiB.
 	HeaderBytes int
-	// Stall is how long a client may accept nothing of what it is sent. How long it may
-	// send nothing of a body is for the proxy. Default 2 minutes.
+	// Stall is how long a client may accept nothing of what it is sent. The proxy bounds
+	// how long it may send nothing of a body. Default 2 minutes.
 	Stall time.Duration
 	// Idle is how long a connection may be without a request. Default 2 minutes.
 	Idle time.Duration

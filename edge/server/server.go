@@ -22,8 +22,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// again is how often the server tries to listen where that has failed, and checks
-// whether the files of certificates have changed.
+// again is how often the server tries to listen after a failure, and checks whether
+// the files of certificates have changed.
 const again = 2 * time.Second
 
 // Server serves the ports of a table. Its methods may be called concurrently.
@@ -189,7 +189,7 @@ func (s *Server) open(network string, number int, open func() error) {
 	s.log.Warn("a port is not served", "port", number, "network", network, "error", err)
 }
 
-// unlistened returns why a port is not listened on, and the way out.
+// unlistened returns why a port is not listened on, and the remedy.
 func unlistened(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -276,8 +276,8 @@ func (s *Server) watch() {
 	}
 }
 
-// export loads the own authority, until that succeeds, so that its root certificate is
-// in its file.
+// export loads the server's own authority, until that succeeds, so that its root
+// certificate is in its file.
 func (s *Server) export() {
 	for said := ""; ; {
 		_, err := s.Root(s.life)
@@ -296,7 +296,7 @@ func (s *Server) export() {
 }
 
 // Taken returns a channel that is closed when a new process has taken the sockets. The
-// server then accepts nothing any more, and should be stopped.
+// server then accepts nothing more, and should be stopped.
 func (s *Server) Taken() <-chan struct{} { return s.taken }
 
 // Stop ends the server. It accepts nothing more, and waits for the connections: each
@@ -320,8 +320,8 @@ func (s *Server) Stop(ctx context.Context) {
 	s.certificates.stop()
 }
 
-// release stops to accept connections, and returns what has to be drained. Where a new
-// process has taken the sockets, it also stops to receive packets.
+// release stops accepting connections, and returns what has to be drained. If a new
+// process has taken the sockets, it also stops receiving packets.
 func (s *Server) release(taken bool) ([]*stream, []*packets) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,8 +30,8 @@ type stream struct {
 	one, two *accepted.Queue
 	draining atomic.Bool
 
-	// conns counts the connections, and pending those of which it is not yet known what
-	// serves them.
+	// conns counts the connections, and pending those for which it is not yet decided
+	// what serves them.
 	conns, pending sync.WaitGroup
 	undecided      sync.Map // those that are pending
 }
@@ -71,8 +71,8 @@ func (p *stream) accept() {
 	}
 }
 
-// close ends the accepting of connections, after those that the kernel has accepted
-// already. What is open goes on, and ends as soon as its client expects it to.
+// close stops accepting connections, after those that the kernel has already accepted.
+// An open connection goes on, and ends as soon as its client expects it to.
 func (p *stream) close() {
 	p.draining.Store(true)
 	_ = p.listener.SetDeadline(time.Now().Add(20 * time.Millisecond))
@@ -81,7 +81,7 @@ func (p *stream) close() {
 }
 
 // drain waits until no connection is open, and closes those that are when ctx ends. It
-// follows close.
+// is called after close.
 func (p *stream) drain(ctx context.Context) {
 	go func() {
 		p.pending.Wait()

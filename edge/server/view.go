@@ -53,7 +53,7 @@ func (v *view) port(number int) *portView {
 	return v.ports[number]
 }
 
-// challenged adds port 80 where a route needs it: for the redirect to https, and for
+// challenged adds port 80 if a route needs it: for the redirect to https, and for
 // HTTP-01.
 func (v *view) challenged(acme bool) {
 	if p := v.ports[443]; p != nil && p.tls || acme && len(v.secure) > 0 {
@@ -91,7 +91,7 @@ func wildcard(name string) string {
 }
 
 // passes reports whether a TLS connection with a server name is for a tcp route. The
-// closer hostname wins; a tcp route of any name has what no hostname claims.
+// closer hostname wins; a tcp route of any name gets what no hostname claims.
 func (p *portView) passes(name string) bool {
 	tcp, http := fit(p.tcp, name), fit(p.hosts, name)
 	return tcp > http || tcp == http && tcp > fitsAny || !p.http && tcp > fitsNot

@@ -6,7 +6,7 @@ import (
 )
 
 // Remote keeps values for all edges. Its methods may be called concurrently, and more
-// than once where an answer was lost.
+// than once if an answer was lost.
 type Remote interface {
 	// Load returns the value of a key. The error wraps fs.ErrNotExist if there is none.
 	Load(ctx context.Context, key string) ([]byte, error)

@@ -49,7 +49,7 @@ func New(o Options) *Storage {
 	return &Storage{options: o, holder: rand.Text(), held: map[string]context.CancelFunc{}}
 }
 
-// envelope is a value as the Remote has it.
+// envelope is a value as the Remote stores it.
 type envelope struct {
 	// Keys are those to which the value is sealed, sorted.
 	Keys   []seal.Key `json:"keys"`
@@ -121,8 +121,8 @@ func (s *Storage) open(ctx context.Context, key string, stored []byte) ([]byte, 
 		WithHint("another edge seals it anew when it runs and has learned that this one is admitted")
 }
 
-// Reseal seals every value to the keys of all edges, where it is sealed to others and
-// this edge can open it. An edge calls it when the keys change.
+// Reseal seals every value to the keys of all edges, if it is sealed to others and this
+// edge can open it. An edge calls it when the keys change.
 func (s *Storage) Reseal(ctx context.Context) error {
 	keys, err := s.keys(ctx)
 	if err != nil {
@@ -169,8 +169,8 @@ func (s *Storage) Delete(ctx context.Context, key string) error {
 	return s.options.Remote.Delete(ctx, key)
 }
 
-// Exists reports whether a key, or one below it, can be read; false also where the
-// Remote does not answer.
+// Exists reports whether a key, or one below it, can be read; also false if the Remote
+// does not answer.
 func (s *Storage) Exists(ctx context.Context, key string) bool {
 	entries, err := s.options.Remote.List(ctx, key)
 	if err != nil || len(entries) == 0 {

@@ -135,7 +135,7 @@ func networks(texts []string) []netip.Prefix {
 	return all
 }
 
-// at returns what is served at a hostname as a publication has it.
+// at returns what is served at a hostname, in the form that a publication uses.
 func (h *hosts[T]) at(host string) T {
 	if parent, found := strings.CutPrefix(host, "*."); found {
 		return h.wild[parent]

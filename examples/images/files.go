@@ -156,7 +156,7 @@ func (w *layerWriter) unpack(ctx context.Context, file string) error {
 	return copied
 }
 
-// copy copies the entries of a package that the layer wants.
+// copy copies the entries of a package, except the unwanted ones.
 func (w *layerWriter) copy(from *tar.Reader) error {
 	for {
 		header, err := from.Next()

@@ -1,11 +1,11 @@
 // Package images makes the images of the databases, servers and languages that the
-// example applications run: file systems of Debian packages, of which an image has no
-// other base. They stand for what docker.io would serve, so that the examples run where
-// no image can be pulled.
+// example applications run: file systems made of Debian packages, without another base.
+// They stand for what docker.io would serve, so that the examples run where no image can
+// be pulled.
 //
 // A directory of recipes holds one image: its packages, its configuration, and files of
-// its own. No script of a package is run: what an image needs of it, its files have. All
-// images share one layer.
+// its own. No script of a package is run: what an image needs from one is in the image's
+// own files. All images share one layer.
 package images
 
 import (

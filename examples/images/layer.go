@@ -22,7 +22,8 @@ import (
 // layer is a compressed layer in the cache, as the file beside it describes it.
 type layer struct {
 	path string
-	// Packages are the files of the packages in it, which have their versions.
+	// Packages are the files of the packages in it, whose names contain their
+	// versions.
 	Packages []string `json:"packages"`
 	// Size is that of its files, in bytes.
 	Size int64 `json:"size"`

@@ -28,13 +28,13 @@ type recipe struct {
 	name string
 	// Tag is the image's name in an image registry, "postgres:15".
 	Tag string
-	// Packages are Debian's, with all that they depend on but what the base layer has and
-	// what only their scripts need.
+	// Packages are Debian's, with all that they depend on, except what the base layer has
+	// and what only their scripts need.
 	Packages []string
 	// Alone are packages without what they depend on.
 	Alone []string
 	// Drop are further packages, and Remove further paths, that the image does without.
-	// A path ends with "/" for a directory, and may have the wildcards of path.Match.
+	// A path ends with "/" for a directory, and may contain the wildcards of path.Match.
 	Drop, Remove []string
 	// Links are symbolic links, by path, and Dirs empty directories.
 	Links map[string]string
@@ -102,10 +102,10 @@ func added(set map[string]struct{}, key string) map[string]struct{} {
 	return set
 }
 
-// format is counted up when the same recipe gives another layer.
+// format is incremented when the same recipe yields a different layer.
 const format = "1"
 
-// id identifies the layer of a recipe: what it is made of, but for the versions of the
+// id identifies the layer of a recipe: what it is made of, except the versions of the
 // packages, which the archive chooses when the layer is made.
 func (r recipe) id() (string, error) {
 	sum := sha256.New()

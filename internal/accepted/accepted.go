@@ -1,5 +1,5 @@
-// Package accepted has a listener of connections that were accepted elsewhere: one port
-// serves several protocols, and each server accepts from a queue of its own.
+// Package accepted provides a listener for connections that were accepted elsewhere: one
+// port serves several protocols, and each server accepts from a queue of its own.
 package accepted
 
 import (
@@ -21,7 +21,7 @@ func NewQueue(address net.Addr) *Queue {
 }
 
 // Put waits until the queue's server has accepted a connection. It closes the connection
-// where the queue is closed.
+// if the queue is closed.
 func (q *Queue) Put(c net.Conn) {
 	select {
 	case q.conns <- c:

@@ -19,7 +19,7 @@ import (
 // The headers of a webhook's request that mcp defines.
 const (
 	// SignatureHeader holds "sha256=" and the HMAC-SHA256 of the body, in hex,
-	// with the secret as its key; absent where there is no secret.
+	// with the secret as its key; absent if there is no secret.
 	SignatureHeader = "X-Mcp-Signature"
 	// IDHeader holds the message's ID.
 	IDHeader = "X-Mcp-Event"

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/servicedef/composekeys"
 )
 
-// field is a value of a definition, and what it was made of.
+// field is a value of a definition, and what it was made from.
 type field struct {
 	value any
 	from  *source.Node
@@ -52,7 +52,7 @@ func (c *component) note(from *source.Node, at, format string, args ...any) {
 	c.im.note(from.Take(), c.key+"."+at, format, args...)
 }
 
-// table returns the component as a definition has it.
+// table returns the component in the form of a definition.
 func (c *component) table() map[string]any {
 	t := map[string]any{"name": c.name}
 	for key, f := range c.fields {
@@ -140,7 +140,7 @@ func (c *component) refused(f field, message string) {
 	c.im.note(f.from, f.key, "is not taken over: %s", message)
 }
 
-// reasonOf is why a key is not taken over.
+// reasonOf returns why a key is not taken over.
 func reasonOf(name string) string {
 	if text := composekeys.Instead(name); text != "" {
 		return "is not taken over: " + text

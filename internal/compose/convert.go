@@ -345,7 +345,7 @@ func truth(n *source.Node) bool {
 	return slices.Contains([]string{"true", "yes", "on", "y", "1"}, strings.ToLower(text(n)))
 }
 
-// wholeOr returns a whole number, or the text where it is none.
+// wholeOr returns a whole number, or the text if it is none.
 func wholeOr(n *source.Node) any {
 	if value, err := strconv.ParseInt(text(n), 0, 64); err == nil {
 		return value

@@ -15,16 +15,16 @@ import (
 	"github.com/metacircular/mcp/servicedef/envvalue"
 )
 
-// Exported is a Compose file made of a definition.
+// Exported is a Compose file made from a definition.
 type Exported struct {
 	Text  string
 	Notes []Note
 }
 
-// Export makes a Compose file of a definition. What Compose has no words for stands in
-// the extension x-mcp, and Import makes the same definition of the file.
+// Export makes a Compose file from a definition. What Compose cannot express is in the
+// extension x-mcp, and Import makes the same definition from the file.
 func Export(s *servicedef.Service) (*Exported, error) {
-	// The full table has every value, and the short one those that are no defaults.
+	// The full table has every value, and the short one those that are not defaults.
 	full, short, err := tablesOf(s)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (ex *exporting) note(key, format string, args ...any) {
 	ex.notes = append(ex.notes, Note{Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
-// rest are the keys of the service that Compose has no words for.
+// rest returns the keys of the service that Compose cannot express.
 func (ex *exporting) rest(short map[string]any) *mapping {
 	m := &mapping{}
 	for _, key := range slices.Sorted(maps.Keys(short)) {
@@ -191,7 +191,7 @@ func (e *exported) remains() {
 	e.out.set(Extension, m)
 }
 
-// unsaid are notes on keys that Compose has no words for.
+// unsaid are notes on keys that Compose cannot express.
 var unsaid = map[string]string{
 	"image":      "the tag " + servicedef.GitTag + " is the hash of the sources, which Compose does not compute: it builds the tag git",
 	"env":        "Compose has no secrets in values: these variables stand in " + Extension + ", write them for Compose yourself",
@@ -311,7 +311,7 @@ func (e *exported) envFiles() {
 	if own := list(e.full["env_file"]); len(e.ex.service.EnvFile) == 0 {
 		delete(e.left, "env_file")
 	} else {
-		e.left["env_file"] = own // those of the service stand in the extension
+		e.left["env_file"] = own // those of the service are in the extension
 	}
 }
 

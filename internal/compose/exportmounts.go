@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// composeOptions are options of volumes that Compose knows in its short form.
+// composeOptions are options of volumes that Compose accepts in its short form.
 var composeOptions = []string{"ro", "rw", "z", "Z", "nocopy", "shared", "rshared", "slave", "rslave", "private", "rprivate"}
 
 func (e *exported) mountVolumes() {

@@ -56,8 +56,7 @@ func (e *exported) health() {
 	}
 }
 
-// firstPort is what the first program listens on that takes its port from the
-// environment.
+// firstPort is the port of the first program that takes its port from the environment.
 const firstPort = 8080
 
 // routes exposes the ports of the routes. Programs that take them from the environment

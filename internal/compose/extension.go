@@ -6,8 +6,8 @@ import (
 	"github.com/metacircular/mcp/internal/compose/source"
 )
 
-// Extension is the key of a Compose file, and of its services, that holds what Compose has
-// no words for. An export writes it, and an import reads it.
+// Extension is the key of a Compose file, and of its services, that holds what Compose
+// cannot express. An export writes it, and an import reads it.
 const Extension = "x-mcp"
 
 // extensions takes over what an export has written for its import.
@@ -50,7 +50,7 @@ func (c *component) extension(key string, n *source.Node) {
 	}
 }
 
-// value returns a value of YAML as TOML has it.
+// value returns the TOML form of a value of YAML.
 func value(n *source.Node) any {
 	switch n.Kind {
 	case source.Map:

@@ -6,8 +6,8 @@ import (
 	"github.com/metacircular/mcp/internal/compose/source"
 )
 
-// health takes over a command that finds out whether the container is healthy. Where a
-// check is disabled nothing is: mcp does not run that of the image.
+// health takes over a command that finds out whether the container is healthy. It
+// takes over nothing if the check is disabled: mcp does not run that of the image.
 func (c *component) health() {
 	check := c.node.Get("healthcheck")
 	if check.Empty() {

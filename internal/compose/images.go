@@ -13,7 +13,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// unnamedRegistry stands in the image of a build whose image registry is not known.
+// unnamedRegistry is the host in the image of a build whose image registry is not
+// known.
 const unnamedRegistry = "registry.example"
 
 // image takes over the image, and how it is built.
@@ -89,7 +90,7 @@ func (c *component) builtImage(n *source.Node) string {
 	return whole
 }
 
-// build returns a build as [build.images] has it; nil for none.
+// build returns a build in the form of [build.images]; nil for none.
 func (c *component) build(build *source.Node) map[string]any {
 	if build.Empty() {
 		build.Take()

@@ -29,7 +29,7 @@ type Options struct {
 	Workspace string
 }
 
-// Note is something that was not taken over, or that needs a hand.
+// Note is something that was not taken over, or that the user must do.
 type Note struct {
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
@@ -50,7 +50,7 @@ func (n Note) String() string {
 	return place + n.Message
 }
 
-// Imported is a definition made of a Compose file.
+// Imported is a definition made from a Compose file.
 type Imported struct {
 	Service *servicedef.Service
 	// Text is the definition.
@@ -58,8 +58,8 @@ type Imported struct {
 	Notes []Note
 }
 
-// Import makes a definition of Compose files. An error is a file that cannot be read, or
-// that Compose would refuse.
+// Import makes a definition from Compose files. An error means a file that cannot be
+// read, or that Compose would refuse.
 func Import(o Options) (*Imported, error) {
 	project, err := source.Load(o.Options)
 	if err != nil {
@@ -98,9 +98,9 @@ type importing struct {
 	// imageKeys are the keys of the services whose builds these are.
 	imageKeys map[string]string
 	notes     []Note
-	// failed are mistakes without which there is no definition.
+	// failed are mistakes that prevent a definition.
 	failed []error
-	// sources is set where the definition names files of the project.
+	// sources is set if the definition names files of the project.
 	sources *source.Node
 }
 
@@ -112,7 +112,7 @@ func (im *importing) note(n *source.Node, key, format string, args ...any) {
 	im.notes = append(im.notes, note)
 }
 
-// shown is the name of a file as the caller has given it.
+// shown returns the name of a file as the caller has given it.
 func (im *importing) shown(file string) string {
 	if relative, err := filepath.Rel(im.project.Dir(), file); err == nil && filepath.IsLocal(relative) {
 		return filepath.Join(filepath.Dir(im.options.Files[0]), relative)
@@ -233,7 +233,7 @@ func (im *importing) drop(p servicedef.Problem) bool {
 	return false
 }
 
-// text is the definition as it is so far.
+// text returns the definition as it is so far.
 func (im *importing) text() string {
 	t := map[string]any{"name": im.name, "node": im.options.Node}
 	for key, value := range im.top {
@@ -253,7 +253,7 @@ func (im *importing) text() string {
 	return "# Made from " + filepath.Base(im.options.Files[0]) + " by mcp service import.\n" + table.Text(t)
 }
 
-// path is the directory of the project, relative to the workspace.
+// path returns the directory of the project, relative to the workspace.
 func (im *importing) path() string {
 	if im.options.Workspace != "" {
 		if relative, err := filepath.Rel(im.options.Workspace, im.project.Dir()); err == nil && filepath.IsLocal(relative) {

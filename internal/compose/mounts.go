@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/compose/source"
 )
 
-// largestFile is the most that a file of a definition has.
+// largestFile is the size of the largest file of a definition, in bytes.
 const largestFile = 256 << 10
 
 // mount is a volume in either notation.
@@ -115,7 +115,7 @@ func (c *component) longVolume(item *source.Node, at string) (mount, bool) {
 	return m, true
 }
 
-// octal returns a mode as octal digits: a number of YAML is one already where it begins
+// octal returns a mode as octal digits: a number of YAML is octal already if it begins
 // with 0, else it is decimal.
 func octal(n *source.Node) string {
 	if n.Type == "!!int" {
@@ -137,8 +137,8 @@ func (m mount) text(from string) string {
 	return whole
 }
 
-// namedVolume takes over a volume. Compose puts the project's name before its own; a
-// volume of another name keeps that.
+// namedVolume takes over a volume. Compose puts the project's name before the volume's
+// own; a volume that is given another name keeps that.
 func (c *component) namedVolume(m mount) {
 	declared := c.im.project.Root.Get("volumes").Get(m.source)
 	name := c.im.objectName(declared, m.source)
@@ -148,7 +148,7 @@ func (c *component) namedVolume(m mount) {
 	c.add("volumes", m.text(name), m.node, m.at)
 }
 
-// objectName is the name of what a section of the file declares.
+// objectName returns the name of what a section of the file declares.
 func (im *importing) objectName(declared *source.Node, name string) string {
 	external := declared.Get("external")
 	given := declared.Get("name")
@@ -244,7 +244,8 @@ func (c *component) owner(item *source.Node, into map[string]any) {
 	}
 }
 
-// configs takes over files of the project, and those that stand in the Compose file.
+// configs takes over files of the project, and those that are written in the Compose
+// file.
 func (c *component) configs() {
 	for i, item := range itemsOf(c.node.Get("configs")) {
 		at := "configs[" + strconv.Itoa(i) + "]"
@@ -267,7 +268,7 @@ func (c *component) configs() {
 	}
 }
 
-// content sets what a file has, and returns why it cannot.
+// content sets the content of a file, and returns why it cannot.
 func (c *component) content(declared *source.Node, file map[string]any) string {
 	switch from, content, variable := declared.Get("file"), declared.Get("content"), declared.Get("environment"); {
 	case declared == nil:

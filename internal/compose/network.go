@@ -59,7 +59,7 @@ func readPort(item *source.Node) (port, error) {
 	return p, nil
 }
 
-// String returns the port as a definition has it.
+// String returns the port in the form of a definition.
 func (p port) String() string {
 	whole := p.host + ":" + p.container
 	if p.ip != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// defaulted are the keys that a definition has even where they have their default, by
+// defaulted are the keys that a definition contains even if they have their default, by
 // the table that holds them.
 var defaulted = map[string][]string{
 	"":           {"active"},
@@ -33,7 +33,7 @@ func shorten(s *servicedef.Service, whole map[string]any) {
 		return err == nil && parsed.Hash() == want
 	}
 	if !same() {
-		return // the definition has been valid for another version of mcp
+		return // the definition was valid for another version of mcp
 	}
 	drop(whole, defaulted[""], same)
 	components, _ := whole["components"].([]map[string]any)
@@ -134,8 +134,8 @@ func resolves(text string) bool {
 	return slices.Contains([]string{"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"}, strings.ToLower(text))
 }
 
-// escaped returns a value with each "$" doubled, for Compose replaces variables in all
-// texts. Tables become maps with sorted keys.
+// escaped returns a value with each "$" doubled, because Compose replaces variables in
+// all texts. Tables become maps with sorted keys.
 func escaped(value any) any {
 	switch v := value.(type) {
 	case string:
@@ -222,7 +222,7 @@ func textOf(value any) string {
 	return text
 }
 
-// limitOf returns a limit of a process as Compose has it.
+// limitOf returns a limit of a process in the form of Compose.
 func limitOf(text string) any {
 	if text == "unlimited" {
 		return -1

@@ -23,7 +23,7 @@ type EdgeInfo struct {
 	Metrics string `json:"metrics"`
 }
 
-// findEdge finds the program mcp-edge. The platform goes on without.
+// findEdge finds the program mcp-edge. The platform goes on without it.
 func (p *Platform) findEdge() {
 	if p.options.NoEdge {
 		return
@@ -36,7 +36,7 @@ func (p *Platform) findEdge() {
 	p.edge = path
 }
 
-// chooseEdge chooses the ports of the edge, which its configuration has.
+// chooseEdge chooses the ports of the edge, which its configuration contains.
 func (p *Platform) chooseEdge(context.Context) error {
 	if p.edge == "" {
 		return nil

@@ -82,7 +82,8 @@ policy  = %s
 	return nil
 }
 
-// signingKey is the file of the key that signs secrets of this platform, which goes with it.
+// signingKey is the file of the key that signs secrets of this platform, and is removed with
+// it.
 func (p *Platform) signingKey() string { return p.path(filepath.Join(keysDir, "signing.key")) }
 
 // loadSigner makes the key that signs secrets, if it is missing, and the directory of keys.

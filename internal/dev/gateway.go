@@ -25,7 +25,7 @@ type GatewayInfo struct {
 	Metrics string `json:"metrics"`
 }
 
-// Temporal returns the address of Temporal itself, which the gateway alone is configured
+// Temporal returns the address of Temporal itself, which only the gateway is configured
 // with; "" before the first start. Whoever uses it goes past the gateway.
 func (i Info) Temporal() string { return parts.TemporalAddress(filepath.Join(i.Dir, temporalDir)) }
 
@@ -130,7 +130,7 @@ func named(doing string, err error) error {
 	return f
 }
 
-// upstream is the gateway's connection to Temporal. Nothing in the environment counts.
+// upstream is the gateway's connection to Temporal. The environment is ignored.
 func (p *Platform) upstream() (*grpc.ClientConn, string, error) {
 	c, err := config.Load("", func(string) string { return "" }, func(c *config.Config) {
 		c.Temporal.Address = loopback(p.options.temporalPort)
@@ -144,7 +144,7 @@ func (p *Platform) upstream() (*grpc.ClientConn, string, error) {
 // doors are the addresses of the gateway, for its clients.
 func (p *Platform) doors() []string { return []string{p.info.Gateway.Address} }
 
-// gatewayKey is the file of the key to which those of the gateway in Postgres are sealed.
+// gatewayKey is the file of the key to which the gateway's keys in Postgres are sealed.
 func (p *Platform) gatewayKey() string { return p.path(filepath.Join(gatewayDir, "gateway.key")) }
 
 // Done is closed when the gateway has ended.

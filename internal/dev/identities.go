@@ -20,8 +20,8 @@ import (
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
-// members are the identities of the platform's own: those of its workers and its edge, and
-// the operator who uses its mcp.toml.
+// members returns the platform's own identities: those of its workers and its edge, and
+// that of the operator who uses its mcp.toml.
 func (p *Platform) members() []identity.Identity {
 	var list []identity.Identity
 	for _, role := range []identity.Role{identity.Control, identity.Node, identity.Builder, identity.Edge, identity.Operator} {
@@ -32,13 +32,13 @@ func (p *Platform) members() []identity.Identity {
 	return list
 }
 
-// identityOf is the directory of the platform's identity of a role.
+// identityOf returns the directory of the platform's identity of a role.
 func (p *Platform) identityOf(role identity.Role) identity.Directory {
 	return identity.Directory(p.path(filepath.Join(identitiesDir, string(role))))
 }
 
 // enrolAll makes the identities that are missing, and renews the others: after weeks
-// without a start their certificates have ended.
+// without a start their certificates have expired.
 func (p *Platform) enrolAll(ctx context.Context) error {
 	p.enrolling.Lock()
 	defer p.enrolling.Unlock()
@@ -61,8 +61,8 @@ func (p *Platform) enrolAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// enrol renews the certificate of an identity. Where that is refused, because it has ended,
-// or is revoked, damaged, or of another authority, the identity is made anew.
+// enrol renews the certificate of an identity. If that is refused, because it has expired,
+// or is revoked, damaged, or of another authority, the identity is made again.
 func (p *Platform) enrol(ctx context.Context, who identity.Identity) error {
 	d := p.identityOf(who.Role)
 	if d.Exists() {
@@ -100,7 +100,7 @@ func (p *Platform) renew(ctx context.Context, who identity.Identity, d identity.
 
 const (
 	// identityInterval is how often the certificates are checked. A machine that has slept
-	// may wake up with certificates that have ended.
+	// may wake up with certificates that have expired.
 	identityInterval = time.Minute
 	// identityTime bounds what is done for one of them.
 	identityTime = 30 * time.Second
@@ -143,8 +143,8 @@ func (p *Platform) keepIdentity(ctx context.Context, who identity.Identity) erro
 	return err
 }
 
-// again returns what starts a client of the gateway again, with identities that are good:
-// one that was revoked may be why it has died.
+// again returns a function that starts a client of the gateway again, with valid
+// identities: one that was revoked may be why the client has died.
 func (p *Platform) again(start func(context.Context) (part, error)) func(context.Context) (part, error) {
 	return func(ctx context.Context) (part, error) {
 		if err := p.enrolAll(ctx); err != nil {

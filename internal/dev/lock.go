@@ -49,8 +49,8 @@ func release(dir string, lock *os.File) {
 	_ = lock.Close()
 }
 
-// CheckDir fails where a platform's directory is not the caller's or root's, may be
-// written to by others, or is a link or has links in it: what is in it is written to,
+// CheckDir fails if a platform's directory is not the caller's or root's, may be
+// written to by others, or is a link or contains links: what is in it is written to,
 // removed and run. A directory that is missing passes.
 func CheckDir(dir string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {

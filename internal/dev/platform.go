@@ -40,11 +40,12 @@ const (
 	machineName = "machine" // distinguishes this platform's node from others
 	pidName     = "dev.pid"
 	lockName    = "dev.lock"
-	// policyName has what may run on the node, and is the user's once it is written.
+	// policyName contains what may run on the node, and belongs to the user once it is
+	// written.
 	policyName = "node-policy.toml"
 	// settingsName outlives the platform, for its next start.
 	settingsName = "settings.json"
-	// keysName has the keys with which the platform encrypts.
+	// keysName contains the keys with which the platform encrypts.
 	keysName = "encryption.keys"
 	// LogName is the log of a platform in the background.
 	LogName = "dev.log"
@@ -63,10 +64,10 @@ type Options struct {
 	// HTTPPort and HTTPSPort are those on which the edge listens for ports 80 and 443;
 	// likewise.
 	HTTPPort, HTTPSPort int
-	// Unsafe has Temporal and Postgres wait for the disk at no write: what they have written
-	// outlives them, and not the machine.
+	// Unsafe makes Temporal and Postgres not wait for the disk at a write: what they have
+	// written outlives them, but not the machine.
 	Unsafe bool
-	// NoEdge starts no edge. There is none either where its program is missing.
+	// NoEdge starts no edge. There is none either if its program is missing.
 	NoEdge bool
 	// Socket is that of a podman to use; "" means the last start's.
 	Socket string
@@ -83,7 +84,7 @@ type Options struct {
 	listen string
 	// codec is the address of the codec endpoint; likewise.
 	codec string
-	// temporalPort is the port of Temporal itself, which the gateway alone is configured
+	// temporalPort is the port of Temporal itself, which only the gateway is configured
 	// with, and gatewayMetrics the address of the gateway's metrics.
 	temporalPort   int
 	gatewayMetrics string
@@ -112,14 +113,15 @@ type Info struct {
 	// served at the same address.
 	Metrics string `json:"metrics"`
 	Publish string `json:"publish"`
-	// EncryptionKeyFile has the keys with which everything is encrypted that rests in
-	// Temporal, and definitions in Postgres.
+	// EncryptionKeyFile contains the keys that encrypt everything at rest in Temporal, and
+	// definitions in Postgres.
 	EncryptionKeyFile string `json:"encryption_key_file"`
 	// Codec is the URL at which Temporal's UI has it decrypted.
 	Codec string `json:"codec"`
 	// Gateway is where Temporal is reached.
 	Gateway GatewayInfo `json:"gateway"`
-	// Identities is the directory with those of the platform's own: the gateway serves them.
+	// Identities is the directory with the platform's own identities: the gateway serves
+	// them.
 	Identities string `json:"identities"`
 	// Edge is nil if there is none.
 	Edge *EdgeInfo `json:"edge,omitempty"`

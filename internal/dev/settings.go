@@ -16,9 +16,9 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// settings are what a platform remembers of one start for the next, which may
-// run in another directory and with fewer flags. The parts remember their
-// ports themselves.
+// settings are what a platform saves at one start for the next, which may run
+// in another directory and with fewer flags. The parts record their ports
+// themselves.
 type settings struct {
 	Workspace string `json:"workspace"`
 	Services  string `json:"services"`

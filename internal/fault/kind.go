@@ -26,7 +26,7 @@ const (
 	// DiskFull: a write failed because a disk has no space left. Only an operator
 	// can make room, so it is not waited for.
 	DiskFull Kind = "DiskFull"
-	// Forbidden: the policy of a node or a builder does not let it be done there.
+	// Forbidden: the policy of a node or a builder does not allow it there.
 	Forbidden Kind = "Forbidden"
 	// Internal: none of the above; a defect in mcp or in a program that it calls.
 	Internal Kind = "Internal"

@@ -10,7 +10,7 @@ import (
 )
 
 // copies are the file with what a gateway needs to start while Postgres is away. Its keys
-// are as sealed as in Postgres.
+// are sealed as they are in Postgres.
 type copies struct {
 	path string
 	mu   *sync.Mutex
@@ -27,7 +27,7 @@ func newCopies(dir string) copies {
 	return copies{filepath.Join(dir, "copies.json"), new(sync.Mutex)}
 }
 
-// read returns what is kept; nothing where it cannot be read.
+// read returns what is kept; nothing if it cannot be read.
 func (c copies) read() (k kept) {
 	text, err := os.ReadFile(c.path)
 	if err != nil || json.Unmarshal(text, &k) != nil {

@@ -33,7 +33,7 @@ type Options struct {
 	// KeyFile is the file of the key that the gateways' keys are sealed to, and Data the
 	// directory of the copies.
 	KeyFile, Data string
-	// Life is how long a certificate lives.
+	// Life is how long a certificate is valid.
 	Life time.Duration
 	// Upstream is the connection to Temporal, with its credentials, and Namespace the one
 	// that is served.
@@ -54,7 +54,7 @@ type Options struct {
 	Refresh time.Duration
 }
 
-// Serve serves until ctx ends. That is no error, also before it serves.
+// Serve serves until ctx ends. That is no error, even before it serves.
 func Serve(ctx context.Context, o Options) error {
 	err := serve(ctx, o)
 	if ctx.Err() != nil {
@@ -128,12 +128,12 @@ func serve(ctx context.Context, o Options) error {
 	return nil
 }
 
-// keysTime bounds the question which keys the fleet has.
+// keysTime bounds the query for the keys that the fleet has.
 const keysTime = 5 * time.Second
 
-// keepKeys fails where the fleet encrypts with a key that this gateway lacks: it would
-// refuse tasks, and pass on in the clear what the others encrypt. While Postgres is away
-// that is not known.
+// keepKeys fails if the fleet encrypts with a key that this gateway lacks: the gateway would
+// refuse tasks, and pass on in the clear what the others encrypt. While Postgres is away that
+// is not known.
 func keepKeys(ctx context.Context, store *registry.Store) error {
 	limited, cancel := context.WithTimeout(ctx, keysTime)
 	defer cancel()

@@ -97,8 +97,8 @@ func makeAuthority(to seal.Key) (sealed registry.GatewayKey, err error) {
 	return sealed, err
 }
 
-// ErrOtherKey is the cause where the key file of a gateway is not the one to which the keys
-// in the registry are sealed.
+// ErrOtherKey is the cause if the key file of a gateway is not the one to which the keys in
+// the registry are sealed.
 var ErrOtherKey = errors.New("the key file of this gateway is another one")
 
 func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {
@@ -148,9 +148,8 @@ const (
 	firstPause, longestPause = time.Second, 15 * time.Second
 )
 
-// awaitKeys returns the keys, and as they are sealed, from the registry or, while that is
-// away, from the copy.
-// Without a copy it waits.
+// awaitKeys returns the keys, opened and as they are sealed, from the registry or, while
+// that is away, from the copy. Without a copy it waits.
 func awaitKeys(ctx context.Context, prepare func(context.Context) error, store keyStore, own *seal.Identity, copied copies, log *slog.Logger) (keys, map[string]registry.GatewayKey, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		k, sealed, err := func() (keys, map[string]registry.GatewayKey, error) {

@@ -18,7 +18,7 @@ const (
 	nodeCount   = "mcp_gateway_stream_nodes"
 )
 
-// measure has each scrape report what the gateway does.
+// measure makes each scrape report what the gateway does.
 func measure(t *telemetry.Telemetry, d *door.Door, judged *law.Law, hub *stream.Hub) {
 	of := func(names ...string) (labels []telemetry.Label) {
 		for _, name := range names {

@@ -23,8 +23,8 @@ type rotationStore interface {
 	FinishRotation(ctx context.Context, next, fingerprint string, force bool, audit []fleet.AuditEntry) ([]identity.Record, error)
 }
 
-// rotate returns what replaces the authority, whose successor is sealed to a key. Changed is
-// called after each step that changes something.
+// rotate returns the function that replaces the authority, whose successor is sealed to a
+// key. Changed is called after each step that changes something.
 func rotate(store rotationStore, to seal.Key, changed func(context.Context)) door.Rotate {
 	return func(ctx context.Context, step identity.RotationStep, audit []fleet.AuditEntry) (identity.Rotation, error) {
 		if step.Begin {
@@ -114,7 +114,7 @@ func (f *following) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// read reads the keys once. While Postgres is away, those that are known count.
+// read reads the keys once. While Postgres is away, the last ones count.
 func (f *following) read(ctx context.Context) {
 	select {
 	case f.turn <- struct{}{}:
@@ -130,7 +130,7 @@ func (f *following) read(ctx context.Context) {
 		return
 	}
 	if err != nil || maps.EqualFunc(sealed, f.known, func(a, b registry.GatewayKey) bool { return bytes.Equal(a.Sealed, b.Sealed) }) {
-		return // that Postgres is away the list of revoked identities says
+		return // the list of revoked identities says that Postgres is away
 	}
 	k, err := openKeys(sealed, f.own)
 	if err != nil {

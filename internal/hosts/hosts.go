@@ -1,7 +1,7 @@
 // Package hosts keeps the files that containers have as /etc/hosts.
 //
 // A container sees a change of such a file at once, because it is mounted and written in
-// place: no file is created anew, renamed or cut off, and one write changes all of it.
+// place: no file is recreated, renamed or truncated, and one write changes all of it.
 package hosts
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// block is what the size of a file is a multiple of: what a shorter text leaves is filled
-// with newlines.
+// block is the unit of a file's size: what a shorter text leaves of it is filled with
+// newlines.
 const block = 4096
 
 // markSuffix ends the name of the file that marks another one.
@@ -30,7 +30,7 @@ type Files struct{ Dir string }
 // Path returns the path of a file, whether it exists or not.
 func (f Files) Path(service, key string) string { return filepath.Join(f.Dir, service, key) }
 
-// Keep writes the files of a service, given by key, and removes all its others. Of a
+// Keep writes the files of a service, given by key, and removes all its others. For a
 // service without files it removes the directory.
 func (f Files) Keep(service string, texts map[string]string) error {
 	if !safe(service) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// CheckScope fails where no image's name can begin with a scope: an image registry, or the beginning of a
-// name such as "registry.example:5000/shop".
+// CheckScope fails if no image's name can begin with a scope: an image
+// registry, or the beginning of a name such as "registry.example:5000/shop".
 func CheckScope(scope string) error {
 	host, rest, _ := strings.Cut(scope, "/")
 	if host != "localhost" && !strings.ContainsAny(host, ".:") {

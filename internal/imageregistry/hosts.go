@@ -38,7 +38,7 @@ func (h hosts) listed(registry string) bool {
 	return h[strings.ToLower(registry)] || h[hostOf(registry)]
 }
 
-// hostOf is the host of "host" or "host:port", in lower case.
+// hostOf returns the host of "host" or "host:port", in lower case.
 func hostOf(registry string) string {
 	registry = strings.ToLower(registry)
 	host, _, err := net.SplitHostPort(registry)

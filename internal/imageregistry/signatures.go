@@ -102,15 +102,15 @@ func (c *Client) instances(ctx context.Context, image string, ref name.Digest) (
 	return list, err
 }
 
-// signTries is how often a signature is added that another signer's writing may undo: an
-// image registry has no way to add to a tag.
+// signTries bounds the attempts to add a signature, which another signer's write may
+// undo: an image registry has no way to add to a tag.
 const signTries = 3
 
 func (c *Client) signOne(ctx context.Context, image string, ref name.Digest, signer *signing.Signer) (added int, err error) {
 	keys, tag := []signing.PublicKey{signer.Public()}, signatureTag(ref)
 	for range signTries {
 		signed := false
-		// One request, because what was read of the tag is read on while it is written.
+		// One request, because reading the tag continues while it is written.
 		err := c.ask(ctx, image, tag, func(options ...remote.Option) error {
 			found, err := read(tag, options)
 			if err != nil {
@@ -146,7 +146,7 @@ type kept struct {
 	list  []signing.Signature
 }
 
-// signatures reads the signatures of an image. None are no error.
+// signatures reads the signatures of an image. It is no error if there are none.
 func (c *Client) signatures(ctx context.Context, image string, ref name.Digest) (found kept, err error) {
 	tag := signatureTag(ref)
 	err = c.ask(ctx, image, tag, func(options ...remote.Option) error {

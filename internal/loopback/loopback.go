@@ -86,7 +86,7 @@ func Dialer(timeout time.Duration) *net.Dialer {
 }
 
 // Transport returns a transport whose requests without encryption reach this machine
-// alone; those with it are the given one's.
+// alone; requests with encryption use the given transport.
 func Transport(encrypted *http.Transport) http.RoundTripper {
 	here := encrypted.Clone()
 	here.Proxy, here.DialContext = nil, Dialer(dialTime).DialContext

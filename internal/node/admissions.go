@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Admissions remembers what the policy of this host has let run: an empty file for each
+// Admissions records what the policy of this host has let run: an empty file for each
 // fingerprint. The directory is made when the first one is noted.
 type Admissions struct{ Dir string }
 
@@ -26,7 +26,7 @@ func (a Admissions) Begun() bool {
 	return err == nil
 }
 
-// Note remembers a fingerprint. It may be called twice.
+// Note records a fingerprint. It may be called twice.
 func (a Admissions) Note(print string) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return fmt.Errorf("note what the policy has let run: %w", err)
@@ -48,7 +48,7 @@ func (a Admissions) Note(print string) error {
 	return a.thin()
 }
 
-// Noted reports whether a fingerprint is remembered.
+// Noted reports whether a fingerprint is recorded.
 func (a Admissions) Noted(print string) bool {
 	if !fingerprint.MatchString(print) {
 		return false
@@ -57,7 +57,7 @@ func (a Admissions) Noted(print string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// thin removes the oldest where there are too many.
+// thin removes the oldest if there are too many.
 func (a Admissions) thin() error {
 	entries, err := os.ReadDir(a.Dir)
 	if err != nil || len(entries) <= mostAdmissions {

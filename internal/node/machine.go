@@ -16,7 +16,7 @@ const (
 	// systemID holds the system's identity: 32 digits, generated at the first
 	// boot. In images of containers it is missing or empty.
 	systemID = "/etc/machine-id"
-	// ownID holds the identity that mcp generates where systemID has none.
+	// ownID holds the identity that mcp generates if systemID has none.
 	ownID = "/var/lib/mcp/machine"
 )
 

@@ -17,9 +17,9 @@ import (
 	"github.com/metacircular/mcp/internal/policy"
 )
 
-// Policies reads the policy of this host, and finds what paths lead to here.
+// Policies reads the policy of this host, and finds what paths of it lead to.
 type Policies struct {
-	// File has the policy; "" stands for policy.DefaultFile, which may be missing.
+	// File contains the policy; "" stands for policy.DefaultFile, which may be missing.
 	File string
 	// Sockets are those of the engines that are known, beside the usual ones.
 	Sockets []string
@@ -125,8 +125,8 @@ var kernelSystems = []int64{
 	unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC,
 }
 
-// resolve returns a path without symbolic links. Of what does not exist, the part that does
-// is resolved.
+// resolve returns a path without symbolic links. If the path does not exist, the part of it
+// that does is resolved.
 func resolve(path string) (string, error) {
 	rest := ""
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
@@ -168,7 +168,7 @@ var socketNames = []string{"podman.sock", "docker.sock", "containerd.sock", "cri
 // longestTable bounds what is read of the kernel's table of sockets.
 const longestTable = 8 << 20
 
-// listening returns the sockets in the kernel's table that bear the name of an engine's.
+// listening returns the sockets in the kernel's table that have the name of an engine's.
 func listening() []string {
 	file, err := os.Open("/proc/net/unix")
 	if err != nil {
@@ -189,8 +189,8 @@ func listening() []string {
 	return found
 }
 
-// holds reports whether a file is a socket, or a directory that has it: by its path, or
-// because it is the same file as the socket, or as a directory above it.
+// holds reports whether a file is a socket, or a directory that contains it: by its path,
+// or because it is the same file as the socket, or as a directory above it.
 func holds(real string, found fs.FileInfo, socket string) bool {
 	for at := socket; ; at = filepath.Dir(at) {
 		if at == real {

@@ -52,7 +52,7 @@ func (l TaskLogs) Keep(container string, output []byte) error {
 	return nil
 }
 
-// Read returns what was kept. It is NotFound where there is nothing, or it has been
+// Read returns what was kept. It is NotFound if there is nothing, or it has been
 // removed since.
 func (l TaskLogs) Read(container string) ([]byte, error) {
 	path, err := l.path(container)
@@ -71,8 +71,8 @@ func (l TaskLogs) path(container string) (string, error) {
 	return filepath.Join(l.Dir, container+taskLogEnd), nil
 }
 
-// thin removes the files that are too old or too many, and those that a worker has left
-// that died while it wrote them. What cannot be removed stays until the next time.
+// thin removes the files that are too old or too many, and those left by a worker that
+// died while it wrote them. What cannot be removed stays until the next time.
 func (l TaskLogs) thin(now time.Time) {
 	entries, err := os.ReadDir(l.Dir)
 	if err != nil {

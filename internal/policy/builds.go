@@ -74,6 +74,6 @@ func (j *judgement) secretFile(key, file string, host func(string) Place) {
 	}
 }
 
-// ownVariable reports whether a variable is one of mcp's, Temporal's or Postgres', which a
-// pattern does not stand for: it must be named.
+// ownVariable reports whether a variable is one of mcp's, Temporal's or Postgres', which no
+// pattern matches: it must be named.
 func ownVariable(name string) bool { return matchesAny([]string{"MCP_*", "TEMPORAL_*", "PG*"}, name) }

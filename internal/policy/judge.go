@@ -16,8 +16,7 @@ import (
 // Subject is what is to run.
 type Subject struct {
 	Component servicedef.Component
-	// Image is the reference to run, where it is known; that of the component is judged
-	// besides.
+	// Image is the reference to run, if it is known; that of the component is judged as well.
 	Image string
 	// RoutePorts are the host ports of its routes, as far as they are known, and RouteLow and
 	// RouteHigh bound those that mcp allocates there.
@@ -30,7 +29,7 @@ type Subject struct {
 
 // Place is what a path leads to on a host.
 type Place struct {
-	// Path is without symbolic links. Of what does not exist, the part that does is
+	// Path is without symbolic links. If the path does not exist, the part of it that does is
 	// resolved.
 	Path string
 	// Kernel is set for a file system of the kernel's own: proc, sysfs, cgroups or devices.
@@ -105,7 +104,7 @@ func (j *judgement) images() {
 	}
 }
 
-// mayCome reports whether an image is of one of the registries.
+// mayCome reports whether an image is from one of the registries.
 func (p Policy) mayCome(image string) bool {
 	if slices.Contains(p.Images.Registries, "*") {
 		return true
@@ -165,7 +164,7 @@ func (j *judgement) network() {
 	}
 }
 
-// users judges as whom programs run.
+// users judges which users programs run as.
 func (j *judgement) users() {
 	uids, gids := j.Users.UIDs, j.Users.GIDs
 	user, group, grouped := strings.Cut(j.Component.User, ":")

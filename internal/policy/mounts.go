@@ -115,7 +115,7 @@ func (j *judgement) place(key, source string, place Place, readOnly bool) (broke
 }
 
 // below reports whether a place is one of the roots, or below one. What is the kernel's own
-// must be below a root that is, too.
+// must be below a root that is the kernel's own, too.
 func (j *judgement) below(roots []string, place Place) bool {
 	return slices.ContainsFunc(roots, func(root string) bool {
 		root = path.Clean(root)

@@ -11,8 +11,8 @@ const DefaultFile = "/etc/mcp/node-policy.toml"
 
 // Policy is what a node lets containers have. It travels: a node answers with it.
 type Policy struct {
-	// File is the file that it was read from. Default is set where there is none, so that
-	// mcp's own rules apply.
+	// File is the file that it was read from. Default is set if there is none, so that mcp's
+	// own rules apply.
 	File    string `toml:"-" json:"file"`
 	Default bool   `toml:"-" json:"default,omitempty"`
 	// Problem is why the file cannot be used: then everything new is forbidden.
@@ -63,7 +63,7 @@ type Network struct {
 
 // Users are the rules of what programs run as.
 type Users struct {
-	// UIDs and GIDs are ranges, "1000-59999". Empty ones let everything be.
+	// UIDs and GIDs are ranges, "1000-59999". Empty ones allow everything.
 	UIDs []string `toml:"uids" json:"uids"`
 	GIDs []string `toml:"gids" json:"gids"`
 }
@@ -79,7 +79,7 @@ type Privileges struct {
 	SecurityOpt []string `toml:"security_opt" json:"security_opt"`
 	// Namespaces of the node that containers may share: "pid", "ipc" and "user".
 	Namespaces []string `toml:"namespaces" json:"namespaces"`
-	// PidsLimit is the largest pids_limit; -1 lets containers be without.
+	// PidsLimit is the largest pids_limit; -1 allows containers without one.
 	PidsLimit int `toml:"pids_limit" json:"pids_limit"`
 	// LogSize is the largest log_size.
 	LogSize string `toml:"log_size" json:"log_size"`
@@ -101,15 +101,15 @@ type Builds struct {
 	SecretEnvironment []string `toml:"secret_environment" json:"secret_environment"`
 }
 
-// BaseCapabilities are what programs that run as root in a container have where neither the
+// BaseCapabilities are what programs that run as root in a container have if neither the
 // definition nor the policy says more: what common images need to prepare their files, to
 // listen on low ports, and to become another user.
 var BaseCapabilities = []string{
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETUID",
 }
 
-// Careful returns the rules that apply where there is no file, and for each key that a file
-// leaves out.
+// Careful returns the rules that apply if there is no file, and for each key that a file leaves
+// out.
 func Careful(file string) Policy {
 	return Policy{
 		File: file, Default: true,
@@ -140,8 +140,8 @@ func Broken(file string, problem error) Policy {
 type Violation struct {
 	// Key is that of the definition: "volumes[0]".
 	Key string `json:"key,omitempty"`
-	// Rule is the key of the policy, "mounts.roots", and Line its line in the file; 0 where
-	// the file does not have it, so that the default applies.
+	// Rule is the key of the policy, "mounts.roots", and Line its line in the file; 0 if the
+	// file does not contain it, so that the default applies.
 	Rule string `json:"rule,omitempty"`
 	Line int    `json:"line,omitempty"`
 	// Message says what is not allowed, without Key and Rule.

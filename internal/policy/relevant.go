@@ -43,8 +43,7 @@ const (
 	mostEntries, longestEntry = 1000, 4096
 )
 
-// Checked returns the part of a node's answer that can be true: lists and texts of bounded
-// size.
+// Checked returns the plausible part of a node's answer: lists and texts of bounded size.
 func (p Policy) Checked() Policy {
 	p.File, p.Problem = cut(p.File), cut(p.Problem)
 	p.Privileges.LogSize = cut(p.Privileges.LogSize)
@@ -69,7 +68,7 @@ func (p Policy) Checked() Policy {
 	return p
 }
 
-// CheckedViolations returns the part of a node's answer that can be true.
+// CheckedViolations returns the plausible part of a node's answer.
 func CheckedViolations(list []Violation) []Violation {
 	list = list[:min(len(list), mostEntries)]
 	for i := range list {

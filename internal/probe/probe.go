@@ -57,10 +57,9 @@ func (Prober) TCP(ctx context.Context, address string, timeout time.Duration) er
 // Forwarded returns an error unless the container to which the engine forwards
 // address accepts a connection within timeout. On this host a connection may be
 // accepted by something else: the socket with which podman reserves a port that it
-// does not forward, or a forwarder that then finds no listener in the container. Where a
-// forwarder has accepted it, the network namespace of the container's process must
-// have a socket that listens on port. Container returns that process; it is called
-// only then.
+// does not forward, or a forwarder that then finds no listener in the container. If a
+// forwarder has accepted it, the network namespace of the container's process must have
+// a socket that listens on port. Container returns that process; it is called only then.
 func (p Prober) Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -1,6 +1,6 @@
 // Package quadlet turns definitions into units for podman's systemd generator, Quadlet,
 // as podman-systemd.unit(5) describes them, from podman 4.4 on. What has no key of its own
-// in that version stands in PodmanArgs.
+// in that version goes into PodmanArgs.
 package quadlet
 
 import (
@@ -23,15 +23,15 @@ type File struct {
 	Text string `json:"text"`
 }
 
-// Note is something that units cannot say, or that needs a hand.
+// Note is something that units cannot express, or that an operator must do.
 type Note struct {
 	// Key is the place in the definition: "components.web.health".
 	Key     string `json:"key,omitempty"`
 	Message string `json:"message"`
 }
 
-// Export makes units of a definition: one for each component, for each volume, one for the
-// network, and a timer for each job with a schedule.
+// Export makes units from a definition: one for each component, for each volume, one for
+// the network, and a timer for each job with a schedule.
 func Export(s *servicedef.Service) ([]File, []Note) {
 	ex := &exporting{service: s, volumes: map[string]bool{}}
 	var files []File
@@ -66,7 +66,7 @@ func Export(s *servicedef.Service) ([]File, []Note) {
 type exporting struct {
 	service *servicedef.Service
 	volumes map[string]bool
-	network bool // set where a component is on the network of the service
+	network bool // set if a component is on the network of the service
 	notes   []Note
 }
 
@@ -148,8 +148,7 @@ func (ex *exporting) ports(u *unit, c servicedef.Component, env *map[string]stri
 	}
 }
 
-// firstPort is what the first program listens on that takes its port from the
-// environment.
+// firstPort is the port of the first program that takes its port from the environment.
 const firstPort = 8080
 
 func (ex *exporting) mounts(u *unit, c servicedef.Component) {
@@ -232,7 +231,7 @@ func (ex *exporting) privileges(u *unit, c servicedef.Component) {
 	}
 }
 
-// arguments are settings that podman 4.4 has as flags alone.
+// arguments sets what podman 4.4 has only as flags.
 func (ex *exporting) arguments(u *unit, c servicedef.Component) {
 	for _, pair := range [][2]string{
 		{"--user", c.User}, {"--workdir", c.Workdir}, {"--hostname", c.Hostname}, {"--memory", c.Memory}, {"--shm-size", c.ShmSize},

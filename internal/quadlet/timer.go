@@ -55,7 +55,7 @@ func (ex *exporting) job(c servicedef.Component) {
 	}
 }
 
-// steps notes the steps of a deployment, which systemd does not know.
+// steps notes the steps of a deployment, which systemd does not have.
 func (ex *exporting) steps() {
 	for _, step := range ex.service.Steps {
 		ex.note("steps."+step.Name, "systemd knows no deployments: run it by hand, %s each one", step.When)
@@ -63,7 +63,7 @@ func (ex *exporting) steps() {
 }
 
 // calendars returns a timetable as systemd.time(7) writes it; nil for an interval that does
-// not begin anew each hour or each day.
+// not begin again each hour or each day.
 func calendars(table cron.Timetable, zone *time.Location) []string {
 	if table.Every > 0 {
 		return intervals(int(table.Every/time.Minute), table.Every%time.Minute == 0)

@@ -67,10 +67,10 @@ func special(r rune) bool {
 	return r <= ' ' || r == 0x7f || strings.ContainsRune(`"'\;#`, r)
 }
 
-// specifiers doubles "%", which begins one of systemd's.
+// specifiers doubles "%", which begins a specifier of systemd.
 func specifiers(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
-// jsonOf is a command line as podman's flags take it.
+// jsonOf returns a command line as podman's flags take it.
 func jsonOf(list []string) string {
 	var b strings.Builder
 	out := json.NewEncoder(&b)

@@ -5,7 +5,7 @@ import "io"
 // AttachedExec is a command that runs in a container with streams of its own.
 type AttachedExec struct {
 	Command []string
-	// Terminal gives it a terminal of that size, and Term the type of that.
+	// Terminal gives it a terminal of that Size, of the type Term.
 	Terminal bool
 	Size     TerminalSize
 	Term     string
@@ -15,7 +15,7 @@ type AttachedExec struct {
 	Stdout, Stderr io.Writer
 	// Started is called when the command has been started.
 	Started func() error
-	// Resizes has new sizes of the terminal, and Signals the names of signals for the
+	// Resizes delivers new sizes of the terminal, and Signals the names of signals for the
 	// command, such as "INT". Either may be nil.
 	Resizes <-chan TerminalSize
 	Signals <-chan string
@@ -27,6 +27,6 @@ type TerminalSize struct{ Rows, Columns uint16 }
 // FileInfo describes a file in a container.
 type FileInfo struct {
 	Name string
-	// Dir is set for a directory, also one to which a link leads.
+	// Dir is set for a directory, and for a link to one.
 	Dir bool
 }

@@ -99,8 +99,7 @@ func (f *Fake) Print(name string, lines ...string) {
 	}
 }
 
-// Relaunch makes a container's program end and begin anew, as its restart policy
-// may.
+// Relaunch makes a container's program end and begin again, as its restart policy may.
 func (f *Fake) Relaunch(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

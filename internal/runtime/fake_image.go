@@ -106,7 +106,7 @@ func (f *Fake) PruneImage(ctx context.Context, image string) (bool, error) {
 }
 
 // Build prints each line of the Containerfile as a step. It executes CMD and RUN
-// in their JSON form alone.
+// only in their JSON form.
 func (f *Fake) Build(ctx context.Context, spec BuildSpec) (string, error) {
 	if err := f.enter(ctx, "Build", spec.Tag); err != nil {
 		return "", err

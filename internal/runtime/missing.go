@@ -3,14 +3,14 @@ package runtime
 // Missing is a kind of object that an engine can lack.
 type Missing string
 
-// What an engine can lack of what a container needs.
+// The objects that a container needs and an engine can lack.
 const (
 	MissingSecret  Missing = "secret"
 	MissingNetwork Missing = "network"
 )
 
 // MissingError reports that an engine does not have an object that a container needs: one
-// that others make by hand, or that is lost. No retry brings it.
+// that others make by hand, or that is lost. No retry provides it.
 type MissingError struct {
 	What Missing
 	// Name is what the container calls it.

@@ -28,7 +28,7 @@ func (m LogMark) Read(ctx context.Context, engine Runtime, name string, follow b
 
 // After returns a function for the lines since m.Time that calls each with those after the
 // mark. Lost is set while the log has none of the lines that were before the mark: it has
-// begun anew, perhaps with lines in between.
+// begun again, perhaps with lines in between.
 func (m LogMark) After(each func(line LogLine, lost bool) bool) func(LogLine) bool {
 	skip := m.Lines
 	return func(line LogLine) bool {

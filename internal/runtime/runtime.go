@@ -21,7 +21,7 @@ const (
 	LabelHosts      = "mcp.hosts"      // further lines of its /etc/hosts, "10.0.0.7 db.internal;…"
 )
 
-// The labels that the container of a task has besides, instead of LabelComponent.
+// The labels that the container of a task has instead of LabelComponent.
 const (
 	LabelTask     = "mcp.task"      // the id of the run
 	LabelTaskKind = "mcp.task.kind" // "step" or "job"
@@ -55,11 +55,10 @@ type Runtime interface {
 	PruneImage(ctx context.Context, image string) (pruned bool, err error)
 
 	// Run creates and starts a container and returns its id. If a container
-	// of that name exists with the same deployment, run and spec labels, Run starts
-	// it where necessary and returns it, or replaces it where it publishes
-	// other ports; with other labels it is a Conflict. A container that cannot
-	// be started is removed. A missing image is NotFound; an unknown user or
-	// command is Invalid.
+	// of that name exists with the same deployment, run and spec labels, Run starts it if
+	// necessary and returns it, or replaces it if it publishes other ports; with other
+	// labels it is a Conflict. A container that cannot be started is removed. A missing
+	// image is NotFound; an unknown user or command is Invalid.
 	Run(ctx context.Context, spec ContainerSpec) (id string, err error)
 	// Start starts a stopped container; a running one is left alone. If a
 	// Stop that was interrupted is still in progress, Start first waits for it
@@ -90,7 +89,7 @@ type Runtime interface {
 	// but the command may continue in the container.
 	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Check is Exec for a command that must not outlast ctx: when ctx ends, what
-	// the command has started is killed. It has a variable more, MCP_CHECK.
+	// the command has started is killed. The command has one more variable, MCP_CHECK.
 	Check(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Network describes a network; NotFound if there is none of that name.
 	Network(ctx context.Context, name string) (NetworkInfo, error)
@@ -107,7 +106,7 @@ type Runtime interface {
 	// empty or too large is Invalid.
 	CreateSecret(ctx context.Context, spec SecretSpec) error
 	// RemoveSecret removes a secret. A missing one is not an error. A container keeps
-	// what it has as a file, and starts no more without what it has as a variable.
+	// what it has as a file, and no longer starts without what it has as a variable.
 	RemoveSecret(ctx context.Context, name string) error
 	// Lacks returns what the engine lacks of what a container's settings ask for. What
 	// cannot be known before the container is created is not in it.
@@ -131,7 +130,7 @@ type EngineInfo struct {
 	// that the engine may use: "memory", "pids".
 	Cgroups     string
 	Controllers []string
-	// Rootless is set for an engine that no root runs.
+	// Rootless is set for an engine that root does not run.
 	Rootless bool
 	// SELinux, AppArmor and Seccomp are what the host enforces.
 	SELinux, AppArmor, Seccomp bool
@@ -231,8 +230,8 @@ type ContainerSpec struct {
 	Ports []servicedef.Port
 	// User is "uid[:gid]" or a name; "" means the image's user.
 	User string
-	// Network is "" for the engine's default, "host", "none", or a network's name. It
-	// has no meaning where Networks has an entry.
+	// Network is "" for the engine's default, "host", "none", or a network's name. It has
+	// no meaning if Networks has an entry.
 	Network string
 	// Networks are those that the container is connected to.
 	Networks []Attachment
@@ -375,9 +374,9 @@ type ContainerInfo struct {
 	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
-	// Finished is when a run ended last; zero while none is known to have ended, as of a
-	// container in its first run, and of one whose host lost power in that. An engine may
-	// take it from another clock than Started.
+	// Finished is when a run last ended; zero while none is known to have ended, as for a
+	// container in its first run, and for one whose host lost power during that. An engine
+	// may take it from another clock than Started.
 	Finished time.Time `json:"finished,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`

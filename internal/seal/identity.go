@@ -24,10 +24,10 @@ type Identity struct{ private *age.X25519Identity }
 // Key returns the identity's public key.
 func (i *Identity) Key() Key { return Key{i.private.Recipient().String()} }
 
-// Load reads the identity in the file at path. Where there is no such file, it makes
-// an identity and writes it there, with mode 0600; of several processes that do so at
-// once, all return the same one. A file that others can read, that another user owns,
-// or that is a link is Unauthorized.
+// Load reads the identity in the file at path. If there is no such file, it makes an
+// identity and writes it there, with mode 0600; of several processes that do so at once,
+// all return the same one. A file that others can read, that another user owns, or that
+// is a link is Unauthorized.
 func Load(path string) (*Identity, error) {
 	text, err := LoadFile(path, func() (string, error) {
 		key, err := age.GenerateX25519Identity()
@@ -42,7 +42,7 @@ func Load(path string) (*Identity, error) {
 	return parse(path, text)
 }
 
-// Read is Load of a file that must exist: where it does not, the error is NotFound. Lines
+// Read is Load of a file that must exist: if it does not, the error is NotFound. Lines
 // that begin with # are ignored, as in the files of age-keygen.
 func Read(path string) (*Identity, error) {
 	text, err := readFile(path)
@@ -72,7 +72,7 @@ func withoutComments(text string) string {
 }
 
 // LoadFile returns the text of a file with a private key of another kind, as Load does
-// for an identity. Generate makes the text where there is no such file.
+// for an identity. Generate makes the text if there is no such file.
 func LoadFile(path string, generate func() (string, error)) (string, error) {
 	text, err := readFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -156,7 +156,7 @@ func userName(uid uint32) string {
 	return number
 }
 
-// createFile writes a new file with mode 0600. Where there is one by now, the error is an
+// createFile writes a new file with mode 0600. If there is one by now, the error is an
 // fs.ErrExist. The file is complete when it appears under its name.
 func createFile(path string, generate func() (string, error)) error {
 	text, err := generate()

@@ -10,13 +10,13 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// maxAccepted is how many images Accepted remembers.
+// maxAccepted is how many images Accepted records.
 const maxAccepted = 2000
 
-// Accepted remembers which key an image's signature was checked with, in a file, so that
+// Accepted records which key an image's signature was checked with, in a file, so that
 // an image that is still here needs no image registry. It is safe for concurrent use.
 type Accepted struct {
-	// Path is the file; "" keeps the memory in the process alone.
+	// Path is the file; "" keeps the record only in the process.
 	Path string
 
 	mu   sync.Mutex
@@ -39,7 +39,7 @@ func (a *Accepted) Has(image string, keys []PublicKey) bool {
 	})
 }
 
-// Add remembers an image. A file that cannot be written costs a question to the image
+// Add records an image. A file that cannot be written costs a request to the image
 // registry later.
 func (a *Accepted) Add(image string, key PublicKey) {
 	a.mu.Lock()

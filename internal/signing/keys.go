@@ -63,7 +63,7 @@ func newPublicKey(key crypto.PublicKey) (PublicKey, error) {
 }
 
 // The types of a PEM block with a private key that cosign encrypted; the first is that of
-// old versions, and that which all of them read.
+// old versions, and the one that all versions read.
 const (
 	cosignKey   = "ENCRYPTED COSIGN PRIVATE KEY"
 	sigstoreKey = "ENCRYPTED SIGSTORE PRIVATE KEY"

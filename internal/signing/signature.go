@@ -12,13 +12,13 @@ import (
 )
 
 // MediaType is that of a payload in an image registry, and Annotation the name under
-// which its signature stands beside it.
+// which its signature is stored beside it.
 const (
 	MediaType  = "application/vnd.dev.cosign.simplesigning.v1+json"
 	Annotation = "dev.cosignproject.cosign/signature"
 )
 
-// MaxPayload bounds a payload, in bytes: cosign's have some hundred.
+// MaxPayload bounds a payload, in bytes: cosign's have a few hundred.
 const MaxPayload = 64 << 10
 
 // Signature is one signature of an image. Whoever may write to the image registry may

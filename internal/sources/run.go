@@ -22,7 +22,7 @@ const (
 	brief = 10 * time.Second
 	// maxOutput bounds what one git prints: a path takes about a hundred bytes.
 	maxOutput = 64 << 20
-	// maxReason bounds what an error repeats of git's own.
+	// maxReason bounds what an error quotes of git's own.
 	maxReason = 500
 )
 
@@ -73,7 +73,7 @@ func (f *failed) Error() string { return fmt.Sprintf("git: %s (exit status %d)",
 // git runs git in a directory and returns what it prints.
 func git(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	options := slices.Clone(safely)
-	if args[0] != "check-ignore" { // which knows no other paths
+	if args[0] != "check-ignore" { // which accepts no other paths
 		options = append(options, "--literal-pathspecs")
 	}
 	cmd := exec.CommandContext(ctx, "git", append(options, args...)...)

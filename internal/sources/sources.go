@@ -95,7 +95,7 @@ func summary(ctx context.Context, r *repository, dirty bool) (servicedef.BuildSo
 	}, err
 }
 
-// place is a directory or a file of the workspace, as git knows it.
+// place is a directory or a file of the workspace, as git records it.
 type place struct {
 	repository *repository
 	object     string // the id of its tree or blob
@@ -174,7 +174,7 @@ func judge(path string, changed []change, accepted bool) error {
 		WithHint("commit them, or give --dirty")
 }
 
-// committed returns the id by which the commit knows the directory or a file in it.
+// committed returns the id of the directory, or of a file in it, in the commit.
 func (r *repository) committed(ctx context.Context, name string) (string, error) {
 	path := strings.TrimSuffix(r.prefix, "/")
 	if name != "." {
@@ -187,8 +187,8 @@ func (r *repository) committed(ctx context.Context, name string) (string, error)
 	return strings.TrimSpace(text), nil
 }
 
-// readDirty reads the content of the files. It has the id that the same content has once it
-// is committed.
+// readDirty reads the content of the files. Its id is the one that the same content has
+// once it is committed.
 func (p *place) readDirty(ctx context.Context, full, name string, accepted bool) error {
 	r := p.repository
 	if r.prefix != "" {

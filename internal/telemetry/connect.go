@@ -9,7 +9,7 @@ import (
 )
 
 // workerHeartbeat is how often a process reports its workers to Temporal: several times
-// within the time for which a deploy waits for a node that it saw last.
+// while a deploy waits for a node that was seen lately.
 const workerHeartbeat = 20 * time.Second
 
 // Connect returns a client for a worker, whose connection t measures and whose health

@@ -17,18 +17,19 @@ import (
 type Options struct {
 	// Files are merged, a later one over an earlier one.
 	Files []string
-	// Profiles are those that are on, beside those of $COMPOSE_PROFILES; "*" is all.
+	// Profiles are those that are on, in addition to those of $COMPOSE_PROFILES; "*" is
+	// all.
 	Profiles []string
-	// EnvFiles have the values of variables. Without one it is .env, beside the first of
-	// Files, if that is there.
+	// EnvFiles contain the values of variables. Without one, it is .env beside the first
+	// of Files, if that exists.
 	EnvFiles []string
-	// Getenv has the values of variables that win over those of the files.
+	// Getenv returns the values of variables, which win over those of the files.
 	Getenv func(name string) (string, bool)
 }
 
 // Project is what Compose files say.
 type Project struct {
-	// Root has the keys services, volumes, networks, secrets and configs, and name.
+	// Root contains the keys services, volumes, networks, secrets and configs, and name.
 	Root *Node
 	// Left are the services whose profiles are off.
 	Left []*Node
@@ -184,7 +185,7 @@ func (l *loader) replace(n *Node, lookup template.Mapping) error {
 	return nil
 }
 
-// hasDefault reports whether a text says what stands for a variable that is not set.
+// hasDefault reports whether a text gives a default for a variable that is not set.
 func hasDefault(text, name string) bool {
 	_, rest, found := strings.Cut(text, "${"+name)
 	return found && rest != "" && strings.ContainsRune(":-+?", rune(rest[0]))
@@ -249,7 +250,7 @@ func fileOf(n, fallback *Node) string {
 	return n.File
 }
 
-// other reads a file of which a service is extended.
+// other reads a file that contains an extended service.
 func (l *loader) other(file string, lookup template.Mapping) (*Node, error) {
 	if root := l.services[file]; root != nil {
 		return root, nil
@@ -328,8 +329,8 @@ func (l *loader) included(item, paths *Node, dir string, lookup template.Mapping
 	return root, nil
 }
 
-// includedVariables are those of the files that an include names, or of .env beside what
-// is included; the including project's win.
+// includedVariables returns those of the files that an include names, or of .env beside
+// what is included; the including project's win.
 func (l *loader) includedVariables(item *Node, dir, inner string, lookup template.Mapping) (template.Mapping, error) {
 	given := item.Get("env_file")
 	if given.Empty() {

@@ -19,7 +19,7 @@ var (
 )
 
 // mergeService merges a service over the one that it extends, or that an earlier file
-// has.
+// contains.
 func mergeService(base, over *Node) *Node { return merge(base.copy(), over, "") }
 
 // mergeProject merges one file over an earlier one.

@@ -141,7 +141,7 @@ func (n *Node) copy() *Node {
 	return &c
 }
 
-// scalar makes a text that stands where another value does.
+// scalar makes a text in the place of another value.
 func (n *Node) scalar(text string) *Node {
 	return &Node{File: n.File, Line: n.Line, Kind: Scalar, Text: text}
 }
@@ -162,7 +162,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
 }
 
-// Unwrap returns what the mistake was found by, if anything.
+// Unwrap returns the error by which the mistake was found, if any.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Errorf makes an Error at the place of a value. It wraps what %w stands for, as

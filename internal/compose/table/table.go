@@ -13,17 +13,17 @@ import (
 	"github.com/metacircular/mcp/servicedef/keypath"
 )
 
-// order has the keys that come first, in this order; others follow by name.
+// order lists the keys that come first, in this order; others follow by name.
 var order = []string{
 	"name", "node", "active", "path", "env_file", "image", "entrypoint", "cmd", "workdir", "user", "hostname",
 	"env", "secrets", "secret_env", "volumes", "tmpfs", "ports", "network", "networks", "depends_on", "restart",
 	"port", "mode", "container_port", "http", "tcp", "source", "target", "content",
 }
 
-// last has the tables that come after the others.
+// last lists the tables that come after the others.
 var last = []string{"env", "labels", "health", "routes", "files", "components", "steps"}
 
-// longestInline is how many characters the entries of a table in one line have at most.
+// longestInline is how many characters the entries of a table in one line may have.
 const longestInline = 90
 
 // Text returns a table in TOML. Its values are texts, booleans, numbers, arrays and tables.
@@ -145,8 +145,8 @@ func scalar(value any) string {
 	return fmt.Sprint(value)
 }
 
-// quote formats a text: as it is where it has several lines, else as JSON does, except
-// for one character.
+// quote formats a text: unchanged if it has several lines, else as JSON does, except for
+// one character.
 func quote(s string) string {
 	if strings.Contains(s, "\n") && !strings.Contains(s, "'''") && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r == 0xfffd }) && !strings.HasSuffix(s, "'") {
 		return "'''\n" + s + "'''"

@@ -48,10 +48,10 @@ func ChooseEdgePorts(dir string, wanted EdgePorts) (EdgePorts, error) {
 	return wanted, nil
 }
 
-// StartEdge starts an edge and waits until it lives. It serves when it is admitted: see
-// Ready.
+// StartEdge starts an edge and waits until it is alive. It serves when it is admitted:
+// see Ready.
 func StartEdge(ctx context.Context, o EdgeOptions) (*Edge, error) {
-	// What a developer has set for another mcp is not for this one.
+	// What a developer has set for another mcp does not apply to this one.
 	program, args := withoutVariables([]string{"MCP_", "TEMPORAL_"}, o.Binary, "--config", o.Config, "--drain", "3s")
 	process, err := Start(Command{Name: "edge", Path: program, Args: args, Dir: o.Dir, LogFile: filepath.Join(o.Dir, "edge.log")})
 	if err != nil {

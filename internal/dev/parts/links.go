@@ -20,7 +20,7 @@ func makeDir(dir string, mode fs.FileMode, records ...string) error {
 	return NoLinks(dir, records...)
 }
 
-// NoLinks fails where a directory is a link, or has one directly in it that is not one
+// NoLinks fails if a directory is a link, or has a link directly in it that is not one
 // of the records.
 func NoLinks(dir string, records ...string) error {
 	info, err := os.Lstat(dir)

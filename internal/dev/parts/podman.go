@@ -20,8 +20,8 @@ type PodmanOptions struct {
 	// Namespace is the file of the network namespace to run in, as a separate
 	// host; "" means that of this process.
 	Namespace string
-	// Init is the program that starts those of containers with init; "" means podman's.
-	// It needs Private.
+	// Init is the program that starts the programs of containers with init; "" means
+	// podman's. It needs Private.
 	Init string
 	// Unfiltered lets containers make every system call. Podman keeps the filter of each
 	// container, 12 kB of JSON, with its configuration, and reads it for each container of

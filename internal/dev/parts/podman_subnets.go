@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// everyPool has the 32768 subnets from which podman chooses those of networks.
+// everyPool contains the 32768 subnets from which podman chooses those of networks.
 const everyPool = `{ base = "10.128.0.0/9", size = 24 }`
 
 // pools is how many ranges of 256 subnets engines divide among themselves: 10.128.0.0/16 to
@@ -23,10 +23,10 @@ const pools = 80
 // podman's default_subnet_pools: a range that no other engine of the machine has, and all of
 // them when that is used up. Podman avoids the subnets of the machine's interfaces, and a
 // network has an interface only while a container is on it: engines that chose from the same
-// subnets could give one to two networks.
+// subnets could give the same one to two networks.
 func subnetPools(dir string) []string {
 	claimed, err := claimPool(claimsDir(), dir)
-	if err != nil { // as all are claimed
+	if err != nil { // for example, all are claimed
 		sum := sha256.Sum256([]byte("networks of " + dir))
 		claimed = int(sum[0]) % pools
 	}
@@ -43,8 +43,8 @@ func claimsDir() string {
 	return filepath.Join(base, "mcp-subnets")
 }
 
-// claimPool returns the range of the engine in dir: that which it has, or else one that no
-// engine has whose directory exists. The claims are files, named by the range, with the
+// claimPool returns the range of the engine in dir: the one that it has, or else one that no
+// engine with an existing directory has. The claims are files, named by the range, with the
 // directory of the engine.
 func claimPool(claims, dir string) (int, error) {
 	if err := os.MkdirAll(claims, 0o700); err != nil {

@@ -18,8 +18,8 @@ type PostgresOptions struct {
 	// Port is the port to listen on; 0 means that of the last start, or a free
 	// one.
 	Port int
-	// Unsafe waits for the disk at no commit: data that a server has written outlives that
-	// server, and not the machine. It is for tests.
+	// Unsafe does not wait for the disk at a commit: data that a server has written
+	// outlives that server, but not the machine. It is for tests.
 	Unsafe bool
 }
 

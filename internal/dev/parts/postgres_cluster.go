@@ -202,7 +202,7 @@ func (c *cluster) makePassword() error {
 
 // initialise creates the cluster's data, with the database mcp, unless it
 // exists. It is renamed into place when complete, so that an interrupted attempt
-// is started over. Unsafe waits for no disk.
+// is started over. Unsafe does not wait for the disk.
 func (c *cluster) initialise(ctx context.Context, unsafe bool) error {
 	if _, err := os.Stat(c.data()); err == nil {
 		return nil

@@ -110,7 +110,7 @@ func (p *Process) Stop() {
 }
 
 // WaitReady calls probe until it returns nil. It fails when ctx or the process
-// ends; the error then has the last lines of the log.
+// ends; the error then contains the last lines of the log.
 func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
 	pause := 10 * time.Millisecond
 	for {
@@ -133,7 +133,7 @@ func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) err
 	}
 }
 
-// logTail returns the last ten lines that the process has logged, or, where a Go program has ended
+// logTail returns the last ten lines that the process has logged, or, if a Go program has ended
 // with the stacks of its goroutines, those that begin with the reason.
 func (p *Process) logTail() string {
 	text, err := os.ReadFile(p.command.LogFile)

@@ -30,8 +30,8 @@ type TemporalOptions struct {
 	Port, UIPort int
 	// Namespace is created if it is missing; "" means "default".
 	Namespace string
-	// Unsafe waits for the disk at no write: what a server has written outlives that server,
-	// and not the machine.
+	// Unsafe does not wait for the disk at a write: what a server has written outlives that
+	// server, but not the machine.
 	Unsafe bool
 	// Codec is the URL at which the UI has payloads decrypted; "" for none.
 	Codec string
@@ -75,8 +75,8 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 }
 
 // temporalStarts is how often Temporal's dev server is started before its end counts. It
-// chooses ports for its parts before they listen there, and panics where another process
-// has taken one meanwhile.
+// chooses ports for its parts before they listen there, and panics if another process has
+// taken one meanwhile.
 const temporalStarts = 3
 
 // start starts the server once. Ended reports whether it ended before it was ready.

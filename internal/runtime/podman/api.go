@@ -106,7 +106,8 @@ func (e *Engine) reports(ctx context.Context, r request, each func(report)) erro
 	}
 }
 
-// dockerConnection returns a connection for docker's API, which the bindings do not know.
+// dockerConnection returns a connection for docker's API, which the bindings do not
+// support.
 func dockerConnection(c *bindings.Connection) *bindings.Connection {
 	docker, httpClient := *c, *c.Client
 	httpClient.Transport = dockerPaths{httpClient.Transport}

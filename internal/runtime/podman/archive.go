@@ -14,7 +14,7 @@ import (
 )
 
 // CopyOut writes a file or a directory of a container as a tar archive. An archive of
-// which podman has sent only a part has no end: the reader has to look for that.
+// which podman has sent only a part has no end: the reader has to check for that.
 func (e *Engine) CopyOut(ctx context.Context, name, path string, to io.Writer) error {
 	body, err := e.open(ctx, get("/containers/%s/archive", name).with(url.Values{"path": {path}}))
 	if err != nil {
@@ -54,7 +54,8 @@ func (e *Engine) Stat(ctx context.Context, name, path string) (runtime.FileInfo,
 	return runtime.FileInfo{Name: found.Name, Dir: found.IsDir}, nil
 }
 
-// CopyIn unpacks a tar archive into a directory of a container. Renamed are the new names of what is at its top. The files belong to the user of the container.
+// CopyIn unpacks a tar archive into a directory of a container. Renamed maps the
+// names at its top to new ones. The files belong to the user of the container.
 func (e *Engine) CopyIn(ctx context.Context, name, path string, renamed map[string]string, from io.Reader) error {
 	source := &remembering{Reader: from}
 	query := url.Values{"path": {path}}

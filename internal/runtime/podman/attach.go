@@ -27,12 +27,12 @@ import (
 )
 
 // neverDetach are keys, typed one by one, at which podman ends its connection with a
-// command. It always has some, and holds back a first one until it sees the next: so they
-// are many, and begin with one that is not typed.
+// command. Podman always has some, and holds back a first one until it reads the next: so
+// there are many, and they begin with one that is never typed.
 var neverDetach = strings.Repeat("ctrl-^,", 31) + "ctrl-^"
 
-// endPatience is how long podman may take to know the exit code of a command whose output
-// has ended.
+// endPatience is how long podman may take to report the exit code of a command whose
+// output has ended.
 const endPatience = 15 * time.Second
 
 // ExecAttached runs a command in a running container, with streams of its own, and returns
@@ -155,7 +155,7 @@ type upgraded struct {
 }
 
 // upgrade starts a command, and returns the connection with it. The bindings return none
-// of which one direction can be closed.
+// that can be closed in one direction.
 func (e *Engine) upgrade(ctx context.Context, session string, spec runtime.AttachedExec) (*upgraded, error) {
 	limit := cmp.Or(e.longest, changing)
 	call := "POST /exec/" + session + "/start"

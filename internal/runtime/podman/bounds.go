@@ -37,7 +37,7 @@ const (
 	copying, stepping = 10 * time.Minute, 30 * time.Minute
 )
 
-// bounds has every call of podman's API that this package makes.
+// bounds lists every call of podman's API that this package makes.
 var bounds = map[string]bound{
 	"GET /_ping":                 {reading, reading},
 	"GET /info":                  {reading, reading},
@@ -132,7 +132,7 @@ func (w *watch) end() {
 	w.cancel(nil)
 }
 
-// err returns the reason for which the call ended, where that is the watch.
+// err returns the reason for which the call ended, if that is the watch.
 func (w *watch) err(err error) error {
 	var late unanswered
 	if err != nil && !errors.Is(err, io.EOF) && errors.As(context.Cause(w.ctx), &late) {
@@ -168,7 +168,7 @@ func (w *watch) request(body io.Reader) io.Reader {
 	return watchedBody{body, w, closer.Close}
 }
 
-// response returns the body of a response; to close it ends the watch.
+// response returns the body of a response; closing it ends the watch.
 func (w *watch) response(body io.ReadCloser) io.ReadCloser {
 	return watchedBody{body, w, func() error {
 		defer w.end()

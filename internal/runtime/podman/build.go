@@ -30,7 +30,7 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 const buildTries = 3
 
 // buildEach builds for each platform, with a request for each: one for all platforms would
-// look for the named contexts among the images of the builder's own.
+// look for the named contexts among the images of the builder's own platform.
 func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id string, err error) {
 	if len(spec.Platforms) <= 1 {
 		return e.buildOnce(ctx, spec)

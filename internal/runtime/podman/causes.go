@@ -219,7 +219,7 @@ func join(lists ...[]cause) []cause {
 }
 
 // answerStatus matches the HTTP status that an image registry or another server
-// answered, where podman's error states it.
+// answered, if podman's error states it.
 var answerStatus = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`: (?:received unexpected HTTP status: |[^:]*invalid status code from registry |StatusCode: |` +
 		`error parsing HTTP |invalid response status )(\d{3})\b|: [^:]*(\d{3}) \([A-Z][A-Za-z ]+\): `)

@@ -43,7 +43,7 @@ const (
 
 // lastExit returns the code with which a container's program ended before podman
 // restarted it. Podman's description of a container that runs has the code 0; its events
-// have the right one, where they are kept.
+// have the right one, if they are kept.
 func (e *Engine) lastExit(ctx context.Context, id string) int {
 	ctx, cancel := context.WithTimeout(ctx, lastExitTime)
 	defer cancel()
@@ -71,8 +71,8 @@ func (e *Engine) lastExit(ctx context.Context, id string) int {
 	}
 }
 
-// platformOf returns the platform of an image, given its id; "" if podman does not
-// know it. An image with that id never changes.
+// platformOf returns the platform of an image, given its id; "" if podman does not have
+// it. An image with that id never changes.
 func (e *Engine) platformOf(ctx context.Context, image string) string {
 	if known, found := e.platforms.Load(image); found {
 		return known.(string)
@@ -206,7 +206,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 	info.Networks = slices.Sorted(maps.Keys(data.NetworkSettings.Networks))
 	info.Addresses = map[string]netip.Addr{}
 	for name, n := range data.NetworkSettings.Networks {
-		// An engine forgets the address of one that has ended a moment later.
+		// An engine drops the address of a container a moment after it has ended.
 		if address, err := netip.ParseAddr(n.IPAddress); err == nil && info.State == runtime.Running {
 			info.Addresses[name] = address
 		}

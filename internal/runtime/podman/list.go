@@ -65,8 +65,8 @@ type imageSummary struct {
 	Containers   int      // the number of containers that use the image
 }
 
-// askList asks for a list. Podman reads what there is, and then each of it: where one is removed
-// in between it answers that this one does not exist, and is asked again.
+// askList asks for a list. Podman reads which objects there are, and then each of them: if one
+// is removed in between, podman answers that it does not exist, and is asked again.
 func (e *Engine) askList(ctx context.Context, r request, answer any, doing string) error {
 	for try := 1; ; try++ {
 		cause := e.ask(ctx, r, answer)
@@ -86,5 +86,5 @@ func (e *Engine) askList(ctx context.Context, r request, answer any, doing strin
 	}
 }
 
-// listTries is how often a list is asked for that podman fails to complete.
+// listTries bounds the requests for a list that podman fails to complete.
 const listTries = 20

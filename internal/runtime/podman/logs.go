@@ -46,7 +46,7 @@ func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each
 	return nil
 }
 
-// readFile is logs for a container whose log file is readable.
+// readFile reads the logs of a container from its log file.
 func (e *Engine) readFile(ctx context.Context, l *printed.LogFile, id string, q runtime.LogQuery, each func(printed.Entry) bool) error {
 	return l.Read(ctx, q, func() (bool, error) {
 		info, err := e.Inspect(ctx, id)

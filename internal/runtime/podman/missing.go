@@ -20,7 +20,7 @@ var missingObjects = []struct {
 	{runtime.MissingNetwork, []cause{networkGone, networkUnknown}, regexp.MustCompile(`(?:^|: )unable to find network with name or ID "?([^":\s]+)`)},
 }
 
-// missing returns err as a *runtime.MissingError where podman lacks an object that a
+// missing returns err as a *runtime.MissingError if podman lacks an object that a
 // container needs, and names it; err itself otherwise.
 func missing(err error) error {
 	text := err.Error()

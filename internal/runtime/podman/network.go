@@ -64,8 +64,8 @@ func (e *Engine) CreateNetwork(ctx context.Context, spec runtime.NetworkSpec) (r
 }
 
 // askCreated asks podman to create a network. Podman first reads the host's interfaces, and
-// then the addresses of each: where one is removed in between, as the bridge of another
-// network is with its last container, it creates nothing, and is asked again.
+// then the addresses of each: if one is removed in between, as the bridge of another
+// network is with its last container, podman creates nothing, and is asked again.
 func (e *Engine) askCreated(ctx context.Context, wanted network) (created network, err error) {
 	for try := 1; ; try++ {
 		err = e.ask(ctx, post("/networks/create").sending(wanted), &created)
@@ -112,8 +112,8 @@ func describeNetwork(n network) runtime.NetworkInfo {
 }
 
 // leaveAddress disconnects a container that does not run from the network of its service,
-// if it could not start because its address is taken: by another container, or, as podman
-// has it, by itself, where podman was killed while it started the container.
+// if it could not start because its address is taken: by another container, or, in podman's
+// records, by itself, if podman was killed while it started the container.
 func (e *Engine) leaveAddress(ctx context.Context, cause error, info runtime.ContainerInfo) (left bool, err error) {
 	name := ownNetwork(info)
 	if name == "" || !causesOf(cause).has(addressTaken) || !slices.Contains(info.Networks, name) {

@@ -48,7 +48,7 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 
 // startOnce starts a container unless it runs. After an error of podman it checks
 // the container's state: the container may run, because the answer was lost or
-// another caller started it, or a stop may just have begun. One that is initialized still is
+// another caller started it, or a stop may just have begun. One that is still initialized is
 // stopped first: podman was killed after the start of its program, and cannot start it again.
 func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) error {
 	for stopped := false; ; {

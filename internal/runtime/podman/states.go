@@ -6,8 +6,8 @@ import "github.com/metacircular/mcp/internal/runtime"
 // and has not ended yet.
 const stopping = "stopping"
 
-// initialized is the state of a container whose program is about to be started, or, where
-// podman was killed just then, runs.
+// initialized is the state of a container whose program is about to be started, or, if
+// podman was killed just then, is running.
 const initialized = "initialized"
 
 // removing is podman's name for the state of a container that is being removed,

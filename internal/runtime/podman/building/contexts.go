@@ -50,8 +50,8 @@ func ContextQuery(image string, platforms []string) url.Values {
 }
 
 // ContextTar returns the archive for that build: the files of a directory, and a
-// Containerfile that copies them. It is written while it is read, and reading it fails
-// where a file cannot be read. The caller closes it.
+// Containerfile that copies them. It is written while it is read, and reading it fails if
+// a file cannot be read. The caller closes it.
 func ContextTar(c runtime.BuildContext) io.ReadCloser {
 	reader, writer := io.Pipe()
 	go func() {

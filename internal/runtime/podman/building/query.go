@@ -63,7 +63,8 @@ func queryOf(spec runtime.BuildSpec, containerfile string, mark marks.Build) url
 }
 
 // AddCaches adds the parameters for caches, as podman of that version, "podman 5.6.1",
-// reads them. An error has the kind Invalid: that podman takes fewer of them.
+// reads them. An error has the kind Invalid, and means that podman takes fewer of
+// them.
 func AddCaches(query url.Values, spec runtime.BuildSpec, version string) error {
 	for parameter, repositories := range map[string][]string{"cachefrom": spec.CacheFrom, "cacheto": spec.CacheTo} {
 		switch {

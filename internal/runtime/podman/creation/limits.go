@@ -30,9 +30,9 @@ func (c *Request) setLimits(spec runtime.ContainerSpec) {
 	}
 }
 
-// setRlimits sets the limits of single processes. Where there are none, podman leaves
-// those of its own processes; where there are some, podman before 5 raises nofile and
-// nproc unless they are among them, which fails where podman may not.
+// setRlimits sets the limits of single processes. If there are none, podman leaves
+// those of its own processes; if there are some, podman before 5 raises nofile and
+// nproc unless they are among them, which fails if podman may not raise them.
 func (c *Request) setRlimits(limits map[string]servicedef.Ulimit, host map[string]uint64) {
 	if len(limits) == 0 {
 		return
@@ -48,7 +48,7 @@ func (c *Request) setRlimits(limits map[string]servicedef.Ulimit, host map[strin
 	}
 }
 
-// rlimit is a limit as the kernel has it.
+// rlimit returns a limit as the kernel represents it.
 func rlimit(n int64) uint64 {
 	if n == servicedef.Unlimited {
 		return math.MaxUint64

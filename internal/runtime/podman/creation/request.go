@@ -62,11 +62,11 @@ type Request struct {
 type Host struct {
 	// Limits are the hard limits of the processes that podman starts by default, by
 	// Linux's names in lower case. They replace what a specification with other limits
-	// leaves out of nofile and nproc: podman would raise these as far as it may not.
+	// leaves out of nofile and nproc: podman would raise these further than it may.
 	Limits map[string]uint64
 	// Files are the paths, on the host, of the files of the specification by target.
 	Files map[string]string
-	// Relabel is set where SELinux labels must allow a container to read them.
+	// Relabel is set if SELinux labels must allow a container to read them.
 	Relabel bool
 }
 

@@ -17,9 +17,9 @@ import (
 const timeout = 5 * time.Second
 
 // Remove removes the rules by which podman's netavark forwards the ports of a container
-// that does not run. There are some where podman was killed while it started a container:
-// it loses track of them, they come before those of the next start, and they lead to an
-// address that no container has. Where there is no iptables, or no right to use it, Remove
+// that does not run. There are some if podman was killed while it started a container: it
+// loses track of them, they come before those of the next start, and they lead to an
+// address that no container has. If there is no iptables, or no right to use it, Remove
 // does nothing: podman has no such rules then, or none that could be removed.
 func Remove(ctx context.Context, ports []servicedef.Port) {
 	if len(ports) == 0 || os.Geteuid() != 0 {
@@ -66,7 +66,8 @@ func of(rules string, ports []servicedef.Port) [][]string {
 	return found
 }
 
-// option returns the word that follows an option of a rule; "" if the rule has it not.
+// option returns the word that follows an option of a rule; "" if the rule does not have
+// it.
 func option(rule []string, name string) string {
 	if i := slices.Index(rule, name); i >= 0 && i+1 < len(rule) {
 		return rule[i+1]

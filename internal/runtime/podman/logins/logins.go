@@ -58,8 +58,8 @@ const (
 )
 
 // Header returns a header, ForCopy or ForBuild, with the credentials in authFile, or in
-// authFiles where that is ""; nil if there are none. A file that exists and cannot be read
-// is an error of the kind Invalid.
+// authFiles if that is ""; nil if there are none. A file that exists and cannot be read is
+// an error of the kind Invalid.
 func Header(authFile, header string) (http.Header, error) {
 	files := []string{authFile}
 	if authFile == "" {

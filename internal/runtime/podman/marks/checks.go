@@ -5,8 +5,8 @@ import (
 )
 
 // Check identifies the processes of a container's checks among this host's. It is the
-// container's id, which each has in a variable, which its children inherit. Podman ends an
-// exec session with its first process at most, and leaves the others.
+// container's id, in a variable that each process has and its children inherit. Podman
+// ends an exec session with its first process at most, and leaves the others.
 type Check string
 
 // Variable returns the mark as an entry of the command's environment.

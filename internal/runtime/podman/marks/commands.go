@@ -43,7 +43,7 @@ func (m Command) HangUp() {
 	m.UntilSent(func() bool { return m.Signal(0, syscall.SIGHUP) })
 }
 
-// Signal sends a signal to the process of that number, or to all that have the mark for 0,
+// Signal sends a signal to the process of that number, or for 0 to all that have the mark,
 // and reports whether there was one.
 func (m Command) Signal(pid int, number syscall.Signal) (sent bool) {
 	pids := []int{pid}

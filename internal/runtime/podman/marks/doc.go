@@ -3,7 +3,8 @@
 // its client disconnects.
 //
 // A mark is a name that each process finds in its environment or in its /etc/hosts.
-// Processes that cannot be inspected are skipped, as where podman runs on another host.
+// Processes that cannot be inspected are skipped, for example if podman runs on another
+// host.
 //
 // Packages podman and building import it.
 package marks

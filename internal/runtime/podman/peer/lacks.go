@@ -19,9 +19,9 @@ import (
 	"github.com/metacircular/mcp/servicedef/linux"
 )
 
-// Lacks returns what podman, of which info is known, or its host, lacks of what a
-// container's settings ask for. FilesDir is the directory of the host with the files of
-// containers; "" for none.
+// Lacks returns what podman, which info describes, or its host lacks of what a container's
+// settings ask for. FilesDir is the directory of the host with the files of containers; ""
+// for none.
 func (p Process) Lacks(info runtime.EngineInfo, filesDir string, spec runtime.ContainerSpec) []runtime.Lack {
 	l := &lacking{info: info, host: p, spec: spec.Container}
 	l.controllers(spec)
@@ -98,8 +98,8 @@ func (l *lacking) openFiles() uint64 {
 	return most
 }
 
-// capabilities finds those that the engine does not have itself. One of a user grants
-// any, in the user's own namespace.
+// capabilities finds those that the engine does not have itself. An engine of a user
+// grants any, in the user's own namespace.
 func (l *lacking) capabilities() {
 	if l.info.Rootless {
 		return
@@ -213,7 +213,7 @@ var initPrograms = []string{
 	"/usr/lib/podman/catatonit", "/usr/bin/catatonit",
 }
 
-// initPath matches the setting of another one.
+// initPath matches the setting of another init.
 var initPath = regexp.MustCompile(`(?m)^\s*init_path\s*=`)
 
 func (l *lacking) initProgram() bool {
@@ -247,10 +247,10 @@ func (l *lacking) kernel() {
 	}
 }
 
-// gatewaySince is the version of podman that knows host-gateway.
+// gatewaySince is the first version of podman that supports host-gateway.
 var gatewaySince = []int{4, 7}
 
-// gateway finds host-gateway where podman would write it into /etc/hosts as it is.
+// gateway finds host-gateway if podman would write it into /etc/hosts as it is.
 func (l *lacking) gateway() {
 	for _, text := range l.spec.ExtraHosts {
 		if _, address := servicedef.ExtraHost(text); address == "host-gateway" && !l.since(gatewaySince) {

@@ -27,7 +27,7 @@ type LogFile struct {
 }
 
 // OpenLogFile opens the log of a container, given its driver and its path, if it is
-// readable; nil otherwise. It is not readable where podman is another user's.
+// readable; nil otherwise. It is not readable if podman is another user's.
 func OpenLogFile(driver, path string) *LogFile {
 	if path == "" || driver != "k8s-file" && driver != "json-file" {
 		return nil
