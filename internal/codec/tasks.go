@@ -83,7 +83,7 @@ func (c *Codec) answer(ctx context.Context, by worker, task proto.Message, cause
 }
 
 // answerWorkflow refuses a workflow's task. A workflow that a client has started and that
-// has done nothing yet fails: its client waits, and is told why. Any other one is left to
+// has done nothing yet fails: its client waits, and gets the reason. Any other one is left to
 // a control worker that can read it; Temporal offers it again, ever less often.
 func (c *Codec) answerWorkflow(ctx context.Context, by worker, t *workflowservice.PollWorkflowTaskQueueResponse, refusal *failure.Failure, answer call) {
 	switch {

@@ -153,7 +153,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, 
 	}
 }
 
-// turnAway tells a caller why it is refused, unless many callers are.
+// turnAway sends a caller the reason why it is refused, unless many callers are.
 func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *accepted.Queue) {
 	d.counts.add("refused", string(c.who.Role))
 	known, err := d.refused.add(conn, c)

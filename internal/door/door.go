@@ -37,7 +37,7 @@ type Streams interface {
 	// Serve serves one connection until it ends or ctx does. The caller closes conn
 	// afterwards, and earlier if the identity is revoked.
 	Serve(ctx context.Context, conn net.Conn, who identity.Identity) error
-	// Refuse tells a caller why it gets no streams. The caller of Refuse closes conn
+	// Refuse sends a caller the reason why it gets no streams. The caller of Refuse closes conn
 	// afterwards, and sets its deadline before.
 	Refuse(conn net.Conn, who identity.Identity, reason error)
 }

@@ -143,7 +143,7 @@ func (d *Door) issue(enrolled identity.Enrolled, request enrol.Request, by ident
 	return enrol.Answer{Certificate: issued.Raw, Authorities: string(by.Roots().PEM()), Doors: d.o.Doors, Namespace: d.o.Namespace}, nil
 }
 
-// shown returns an error as the sender of the request may see it: that may be anybody who
+// shown returns an error as the sender of the request may see it: that may be anyone who
 // reaches the port, so it says nothing of what is behind the gateway.
 func shown(err error) *fault.Error {
 	f := fault.Of(err)

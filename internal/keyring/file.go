@@ -78,7 +78,7 @@ func Read(path string) (Ring, error) {
 }
 
 // private returns an error unless the file's owner is this process's user or root, and
-// nobody else can read it.
+// no other user can read it.
 func private(path string, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {

@@ -7,6 +7,6 @@
 // that merely announces itself receives nothing.
 //
 // What is sealed names its subject, such as "certificate/shop.example". Open requires
-// the same subject, so that one sealed value cannot stand for another. Anybody can
+// the same subject, so that one sealed value cannot stand for another. Anyone can
 // seal to a public key: who sealed a value is not proved.
 package seal

@@ -67,7 +67,7 @@ type accessLog struct {
 	seen map[string]map[string]time.Time
 	// newest is the time of the newest line of any edge.
 	newest time.Time
-	// reported is why each edge cannot be read, as the operator was told.
+	// reported has the reason, as printed, why an edge cannot be read, by edge.
 	reported map[string]string
 	// width is that of the edges' names; 0 if there is only one.
 	width int

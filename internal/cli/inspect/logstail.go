@@ -71,7 +71,7 @@ func (f *streamed) start(ctx context.Context, t *tail) {
 // follow shows what comes. If the stream breaks, it goes on with another one, after the
 // last line that was shown. It ends without an error when the component has left the node.
 func (f *streamed) follow(ctx context.Context, t *tail) error {
-	reported := "" // why nothing is read, as the operator was told
+	reported := "" // the reason why nothing is read that was printed last
 	for attempt := 0; ; attempt++ {
 		var err error
 		if t.call == nil {

@@ -88,7 +88,7 @@ func newSigner(s *session.Session) *cobra.Command {
 		Short: "Print the line by which a node takes the secrets that you sign",
 		Long: `Signer prints a line for [node] in the mcp.toml of a node. A node opens only
 values that are signed with a key which its own configuration lists: its public
-key alone would let anybody seal a value to it. Where several operators set
+key alone would let anyone seal a value to it. Where several operators set
 secrets, the line has the key of each. Restart the node's worker after a change.`,
 		Example: "  mcp secret signer",
 		Args:    session.Args(cobra.NoArgs),

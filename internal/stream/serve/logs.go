@@ -102,7 +102,7 @@ func (s *Server) follow(ctx context.Context, source onnode.LogSource, to *reader
 	f, leave := s.feeds.join(ctx, source, to.seen)
 	defer leave()
 	to.passBy(marks)
-	silent := "" // the reason why nothing is read, as the operator was told
+	silent := "" // the reason why nothing is read that the operator has
 	for {
 		position, is := f.place(to.seen, to.over)
 		switch is {
@@ -158,8 +158,8 @@ type reader struct {
 	stream *stream.Accepted
 	// seen are the marks after what was sent, by containers, also of those that are gone.
 	seen map[string]runtime.LogMark
-	// found are the deployments of containers, and over those that are gone, as the operator
-	// was told.
+	// found are the deployments of containers, and over those that are gone, as sent to the
+	// operator.
 	found map[string]int
 	over  map[string]bool
 }
