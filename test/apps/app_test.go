@@ -71,6 +71,11 @@ insecure = [%q]
 func (a *app) again(t *testing.T) *app {
 	again := *a
 	again.T = t
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(again.mcp("status", again.name), again.mcp("logs", again.name, "-n", "30", "-t"))
+		}
+	})
 	return &again
 }
 

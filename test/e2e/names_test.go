@@ -93,7 +93,9 @@ func TestAClientThatAsksByNameSeesNoUpdate(t *testing.T) {
 		version := fmt.Sprintf("v%d", n)
 		w.define("named", w.named("named", version, ""))
 		require.Equal(t, workflows.Succeeded, w.deploy("named").Outcome)
-		require.Equal(t, w.addressOf("named", "named-api"), w.resolve("named/web", "api"))
+		address := w.addressOf("named", "named-api")
+		t.Logf("%s: %s has %s", time.Now().Format(time.TimeOnly), version, address)
+		require.Equal(t, address, w.resolve("named/web", "api"))
 		asked(version)
 	}
 	w.define("named", w.named("named", "broken", `cmd = ["/app", "say", "no", "1"]`))

@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,44 @@ func TestAContainerStartsAlthoughItsAddressIsTaken(t *testing.T) {
 	require.NotEqual(t, address, info.Addresses[network.Name])
 	require.NoError(t, engine.Stop(t.Context(), "first", time.Second))
 	require.NoError(t, engine.Start(t.Context(), "first"))
+}
+
+// A container that gets the address of a former one is reached at once by a container that
+// has reached the former one lately.
+func TestAContainerIsReachedAtTheAddressOfAFormerOne(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	buildApp(t, engine)
+	network, err := engine.CreateNetwork(t.Context(), runtime.NetworkSpec{Name: "mcp-again"})
+	require.NoError(t, err)
+	client := network.Gateway.Next().Next()
+	start := func(name string, address netip.Addr, command ...string) {
+		t.Helper()
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: name, Image: "localhost/app:v1", Command: append([]string{"/app"}, command...), Env: map[string]string{"PORT": "8080"},
+			Networks: []runtime.Attachment{{Network: network.Name, Address: address}},
+		})
+		require.NoError(t, err)
+	}
+	start("client", client, "sleep", "10m")
+	var former string
+	for range 4 {
+		start("server", client.Next(), "serve")
+		link, err := engine.Exec(t.Context(), "server", []string{"/app", "cat", "/sys/class/net/eth0/address"})
+		require.NoError(t, err)
+		require.Regexp(t, "^02:6d:", link.Output(), "it follows from the address")
+		if former != "" {
+			require.Equal(t, former, link.Output())
+		}
+		former = link.Output()
+		began := time.Now()
+		result, err := engine.Exec(t.Context(), "client", []string{"/app", "get", "http://" + client.Next().String() + ":8080/"})
+		require.NoError(t, err)
+		require.Zero(t, result.ExitCode, result.Output())
+		require.Less(t, time.Since(began), 5*time.Second, "an entry that is wrong is dropped after eight seconds")
+		require.NoError(t, engine.Remove(t.Context(), "server"))
+	}
 }
 
 // A network is created although the host's interfaces change while podman reads them.

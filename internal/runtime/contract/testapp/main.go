@@ -69,6 +69,14 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Println(strings.Join(addresses, " "))
+	case "get": // get URL: prints the answer
+		response, err := (&http.Client{Timeout: 30 * time.Second}).Get(args[0])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		_, _ = io.Copy(os.Stdout, response.Body)
+		_ = response.Body.Close()
 	case "cat": // cat FILE
 		text, err := os.ReadFile(args[0])
 		if err != nil {

@@ -2,6 +2,7 @@ package creation
 
 import (
 	"net"
+	"net/netip"
 
 	nettypes "go.podman.io/common/libnetwork/types"
 
@@ -37,10 +38,22 @@ func attachments(list []runtime.Attachment) map[string]nettypes.PerNetworkOption
 		options := nettypes.PerNetworkOptions{Aliases: a.Aliases}
 		if a.Address.IsValid() {
 			options.StaticIPs = []net.IP{a.Address.AsSlice()}
+			options.StaticMAC = hardwareAddress(a.Address)
 		}
 		all[a.Network] = options
 	}
 	return all
+}
+
+// hardwareAddress returns the hardware address that belongs to an IPv4 address on each network
+// of mcp's; nil for another address. Neighbours that still have the entry of a former
+// container with the address reach the new one, on hosts that announce no addresses too.
+func hardwareAddress(a netip.Addr) nettypes.HardwareAddr {
+	if !a.Is4() {
+		return nil
+	}
+	four := a.As4()
+	return append(nettypes.HardwareAddr{0x02, 0x6d}, four[:]...) // 02: administered locally
 }
 
 // setResolution sets the container's own name, and how it resolves others.

@@ -23,6 +23,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -110,12 +111,13 @@ func asks(ctx context.Context, url string) {
 		client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: fresh}}
 		go func() {
 			for ctx.Err() == nil {
-				version, err := request(client, url)
+				began, stages := time.Now(), new(stages)
+				version, err := request(httptrace.WithClientTrace(context.Background(), stages.trace()), client, url)
 				mu.Lock()
 				if err == nil {
 					versions[version]++
 				} else {
-					failures = append(failures, time.Now().Format(time.TimeOnly)+" "+err.Error())
+					failures = append(failures, fmt.Sprintf("%s, begun %s ago: %v: %v", time.Now().Format(time.TimeOnly), time.Since(began), err, stages))
 				}
 				mu.Unlock()
 				time.Sleep(20 * time.Millisecond) // leave the processors to what is tested
@@ -126,7 +128,7 @@ func asks(ctx context.Context, url string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(failures) > 0 {
-			fmt.Fprintf(w, "%d failures among %v: %s", len(failures), versions, failures[0])
+			fmt.Fprintf(w, "%d failures among %v: %s", len(failures), versions, strings.Join(failures, "; "))
 			return
 		}
 		fmt.Fprint(w, versions)
@@ -135,8 +137,39 @@ func asks(ctx context.Context, url string) {
 	<-ctx.Done()
 }
 
-func request(client *http.Client, url string) (string, error) {
-	response, err := client.Get(url)
+// stages are what a request has done, with the time of each stage.
+type stages struct {
+	mu   sync.Mutex
+	done []string
+}
+
+func (s *stages) add(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = append(s.done, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (s *stages) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.done, ", ")
+}
+
+func (s *stages) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		ConnectStart: func(_, address string) { s.add("connect to %s", address) },
+		ConnectDone:  func(_, _ string, err error) { s.add("connected: %v", err) },
+		GotConn:      func(c httptrace.GotConnInfo) { s.add("use %s, reused %t", c.Conn.RemoteAddr(), c.Reused) },
+		WroteRequest: func(r httptrace.WroteRequestInfo) { s.add("wrote: %v", r.Err) },
+	}
+}
+
+func request(ctx context.Context, client *http.Client, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}
