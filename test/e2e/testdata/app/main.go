@@ -157,6 +157,8 @@ func (s *stages) String() string {
 
 func (s *stages) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
+		DNSStart:     func(i httptrace.DNSStartInfo) { s.add("resolve %s", i.Host) },
+		DNSDone:      func(i httptrace.DNSDoneInfo) { s.add("resolved: %v %v", i.Addrs, i.Err) },
 		ConnectStart: func(_, address string) { s.add("connect to %s", address) },
 		ConnectDone:  func(_, _ string, err error) { s.add("connected: %v", err) },
 		GotConn:      func(c httptrace.GotConnInfo) { s.add("use %s, reused %t", c.Conn.RemoteAddr(), c.Reused) },
