@@ -46,7 +46,7 @@ func doorError(ctx context.Context, cfg *config.Config, err error) error {
 	return exit.Unreachable(fault.Of(explained(ctx, cfg, f)))
 }
 
-// explained returns err or, if this machine can tell why the gateways do not serve it, an
+// explained returns err or, if this machine can find out why the gateways do not serve it, an
 // error that says so.
 func explained(ctx context.Context, cfg *config.Config, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, explainTime)

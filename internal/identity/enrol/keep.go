@@ -80,7 +80,7 @@ func Update(ctx context.Context, doors []string, d identity.Directory) (renewed 
 }
 
 // Refusal returns why the gateways no longer serve this machine, as far as a machine can
-// tell: the clocks differ, or the authority of one side is unknown to the other. It is nil
+// find out: the clocks differ, or the authority of one side is unknown to the other. It is nil
 // if there is no such reason, or if no gateway answers.
 func Refusal(ctx context.Context, doors []string, d identity.Directory) error {
 	c, err := d.Read()
