@@ -87,14 +87,25 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 
 # Go programs that live briefly collect garbage with a quarter of their work: the linters,
 # and the parts that tests start. They do half of that with more memory.
-lint test: export GOGC := 200
+lint test test-mcp test-edge: export GOGC := 200
 
-# Tests on real parts wait more than they work: more packages at once than most
-# machines have processors, and the longest first. `make lint` vets them.
-.PHONY: test
+# Tests on real parts wait more than they work, so more packages run at once than most
+# machines have processors. A package that takes longer starts earlier: one that starts
+# last would keep a single processor busy while the others have nothing to do.
+LONGEST := ./test/e2e ./test/crash ./internal/runtime/podman ./test/threat ./test/apps \
+	./internal/cli ./internal/registry ./test/outside ./internal/dev ./workers \
+	./internal/dev/parts ./test/machines ./activities/onnode
+
+# The edge is a module of its own; its tests run beside the others. `make lint` vets both.
+.PHONY: test test-mcp test-edge
 test: setup $(RUN_TOOLS) $(EDGE_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 3 ./test/e2e ./test/crash ./internal/runtime/podman ./test/apps ./test/threat $$(go list ./... | grep -v /bench/temporalserver)
-	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
+	@$(MAKE) -j 2 test-mcp test-edge
+
+test-mcp:
+	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 3 $(LONGEST) $$(go list ./... | grep -v /bench/temporalserver)
+
+test-edge:
+	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) -p 1 ./...
 
 # How often each application is updated, broken and rolled back in a soak.
 UPDATES ?= 10
@@ -123,7 +134,7 @@ bench-edge: setup $(RUN_TOOLS) build bin/caddy ## measure mcp-edge beside plain 
 	@cd edge && go run ./bench -out ../bench/edge.json -page ../docs/performance.md $(BENCHFLAGS)
 
 .PHONY: sizing
-sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what a look at a node costs there
+sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what one observation of a node costs there
 	@go test -timeout 30m -count=1 -v ./bench/temporalserver -size
 
 # How often each benchmark runs, and where the figures go. Those of the run
