@@ -1,7 +1,9 @@
 // Package hosts keeps the files that containers have as /etc/hosts.
 //
 // A container sees a change of such a file at once, because it is mounted and written in
-// place: no file is recreated, renamed or truncated, and one write changes all of it.
+// place: no file is recreated, renamed or truncated, and one write changes all of it. A
+// program that caches the text, as Go's do, reads it again when the file's time of
+// modification has changed, so that is set when the text is there.
 package hosts
 
 import (
@@ -12,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
@@ -113,7 +116,19 @@ func write(path, text string) (*os.File, error) {
 	if _, err := file.WriteAt(padded, 0); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	if err := touch(path); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	return file, nil
+}
+
+// touch sets a file's time of modification to one that it has not had. The kernel sets it
+// before it copies what is written, and to the time of the last tick of its clock: a
+// program that read the former text in between, or within the same tick, would take the
+// changed file for the one it has read.
+func touch(path string) error {
+	now := time.Now()
+	return os.Chtimes(path, now, now)
 }
 
 // Has reports whether the file of a key exists.

@@ -1,11 +1,16 @@
 package hosts_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -30,6 +35,57 @@ func TestAMountedFileSeesEachChange(t *testing.T) {
 	for _, text := range []string{"10.0.0.2 db\n", long, "short\n"} {
 		require.NoError(t, files.Keep("shop", map[string]string{"a": text, "b": "x\n"}))
 		require.Equal(t, strings.TrimRight(text, "\n"), read())
+	}
+}
+
+// A resolver such as Go's reads the file again when its time of modification is another
+// than when it has read it.
+func TestAProgramThatCachesTheTextReadsEachChange(t *testing.T) {
+	files := hosts.Files{Dir: t.TempDir()}
+	text := func(n int) string { return fmt.Sprintf("10.0.0.%d db\n", n) }
+	keep := func(n int) { require.NoError(t, files.Keep("shop", map[string]string{"a": text(n)})) }
+	keep(0)
+	modified := func() time.Time {
+		info, err := os.Stat(files.Path("shop", "a"))
+		require.NoError(t, err)
+		return info.ModTime()
+	}
+	var mu sync.Mutex
+	cached := map[time.Time]string{} // what a program has read that found this time first
+	read := func() error {
+		info, err := os.Stat(files.Path("shop", "a"))
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(files.Path("shop", "a"))
+		mu.Lock()
+		defer mu.Unlock()
+		if _, known := cached[info.ModTime()]; !known {
+			cached[info.ModTime()] = strings.TrimRight(string(text), "\n") + "\n"
+		}
+		return err
+	}
+	var reading sync.WaitGroup
+	var ended atomic.Bool
+	defer func() {
+		ended.Store(true)
+		reading.Wait()
+	}()
+	for range 4 {
+		reading.Go(func() {
+			for !ended.Load() && assert.NoError(t, read()) {
+			}
+		})
+	}
+	for n := 1; n <= 300; n++ {
+		keep(n)
+		at := modified()
+		mu.Lock()
+		former, known := cached[at]
+		mu.Unlock()
+		if known {
+			require.Equal(t, text(n), former, "a program would keep what the file had before change %d", n)
+		}
 	}
 }
 

@@ -11,8 +11,11 @@ import (
 )
 
 // restTime is how long a container serves on after the names lead to its successor. Go's
-// resolver reads /etc/hosts again after five seconds; that of C reads it each time.
-const restTime = 5500 * time.Millisecond
+// resolver reads /etc/hosts again after five seconds; that of C reads it each time. The
+// other two seconds are for a program that has resolved the name and, on a busy node, not
+// connected yet: an address that nothing has any more refuses no connection as long as the
+// client's neighbour table has it, so the request would hang.
+const restTime = 7 * time.Second
 
 // Rest waits until no client of a name still has the address of a container that goes, if
 // another component may have asked for it.
