@@ -208,6 +208,8 @@ var changing = []struct {
 	word    string
 }{
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
+	{regexp.MustCompile(`ed25519:[A-Za-z0-9_-]{43}`), "ed25519:KEY"},
+	{regexp.MustCompile(`\b([a-z2-7]{4}-){7}[a-z2-7]{4}\b`), "KEY"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`), "DURATION"},
@@ -221,14 +223,19 @@ var changing = []struct {
 func settled(ts *testscript.TestScript, text string) string {
 	info := shared.platform.Info()
 	text = strings.NewReplacer(info.ImageRegistry, "REGISTRY", info.Temporal(), "TEMPORAL", ts.MkAbs("."), "$WORK").Replace(text)
-	if host, err := os.Hostname(); err == nil {
-		text = strings.ReplaceAll(text, host, "HOST")
-	}
-	if who, err := user.Current(); err == nil {
-		text = regexp.MustCompile(`\b`+who.Username+`\b`).ReplaceAllString(text, "USER")
-	}
 	for _, c := range changing {
 		text = c.pattern.ReplaceAllString(text, c.word)
 	}
+	if host, err := os.Hostname(); err == nil {
+		text = word(host).ReplaceAllString(text, "HOST")
+	}
+	if who, err := user.Current(); err == nil {
+		text = word(who.Username).ReplaceAllString(text, "USER")
+	}
 	return text
+}
+
+// word matches a name as a whole word: a key or a digest may contain a short one.
+func word(name string) *regexp.Regexp {
+	return regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`)
 }

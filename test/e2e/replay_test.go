@@ -262,7 +262,8 @@ func (w *world) anonymous(text []byte) []byte {
 	w.t.Helper()
 	host, err := os.Hostname()
 	require.NoError(w.t, err)
-	plain := strings.NewReplacer(host, "host", w.dir, "/srv/mcp")
+	name, dir := word(host), strings.NewReplacer(w.dir, "/srv/mcp")
+	plain := func(text string) string { return name.ReplaceAllString(dir.Replace(text), "host") }
 	var walk func(key string, value any) any
 	walk = func(key string, value any) any {
 		switch v := value.(type) {
@@ -276,9 +277,9 @@ func (w *world) anonymous(text []byte) []byte {
 			}
 		case string:
 			if data, err := base64.StdEncoding.DecodeString(v); err == nil && key == "data" {
-				return base64.StdEncoding.EncodeToString([]byte(plain.Replace(string(data))))
+				return base64.StdEncoding.EncodeToString([]byte(plain(string(data))))
 			}
-			return plain.Replace(v)
+			return plain(v)
 		}
 		return value
 	}
