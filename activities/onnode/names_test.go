@@ -193,6 +193,26 @@ func TestANetworkThatIsGoneIsMadeAnewWithItsAddresses(t *testing.T) {
 	require.Equal(t, []string{h.addressOf(t, "shop-web.next")}, h.resolve(t, "shop-web.next", "web"))
 }
 
+func TestANetworkThatAnotherWorkerRemovesIsNotMadeAnew(t *testing.T) {
+	h := newNamed(t)
+	h.release(t, component(1, "web"))
+	h.engine.Before = func(method, _ string) error {
+		if method == "Network" { // the containers are listed by now
+			h.engine.Before = nil
+			require.NoError(t, h.engine.Remove(t.Context(), "shop-web"))
+			require.NoError(t, h.engine.RemoveNetwork(t.Context(), "mcp-shop"))
+		}
+		return nil
+	}
+	for service, err := range h.Names.LeadAll(t.Context(), h.engine, nil) {
+		require.NoError(t, err, service)
+	}
+	require.Nil(t, h.engine.Before)
+	_, err := h.engine.Network(t.Context(), "mcp-shop")
+	require.True(t, fault.Is(err, fault.NotFound), err)
+	require.NoDirExists(t, h.Names.Files.Path("shop", ""))
+}
+
 func TestANetworkThatIsNotTheServicesIsRefusedAndKept(t *testing.T) {
 	subnet := netip.MustParsePrefix("10.7.0.0/24")
 	mine := map[string]string{runtime.LabelService: "shop"}

@@ -22,7 +22,7 @@ func (n *Names) Join(ctx context.Context, engine runtime.Runtime, service string
 	if err != nil {
 		return nil, err
 	}
-	network, err := serviceNetwork(ctx, engine, service, here)
+	network, _, err := serviceNetwork(ctx, engine, service, here)
 	if err != nil {
 		return nil, err
 	}

@@ -34,9 +34,17 @@ func (n *Names) leadTo(ctx context.Context, engine runtime.Runtime, service stri
 	if len(here) == 0 {
 		return nil
 	}
-	network, err := serviceNetwork(ctx, engine, service, here)
+	network, made, err := serviceNetwork(ctx, engine, service, here)
 	if err != nil {
 		return err
+	}
+	if made { // another worker of this engine may have removed the last container, and then the network
+		if here, err = n.members(ctx, engine, service); err != nil {
+			return err
+		}
+		if len(here) == 0 && !n.joins(service) {
+			return n.disband(ctx, engine, service)
+		}
 	}
 	return n.write(service, here, network.Gateway)
 }

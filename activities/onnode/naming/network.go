@@ -11,25 +11,27 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// serviceNetwork returns the network of a service, and makes it if it is missing: with the
-// addresses that containers have already.
-func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) (runtime.NetworkInfo, error) {
+// serviceNetwork returns the network of a service. It makes a missing one, with the
+// addresses that containers have already, and reports whether it has made it.
+func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) (network runtime.NetworkInfo, made bool, err error) {
 	name := servicedef.ServiceNetwork(service)
 	var subnet netip.Prefix
 	for _, c := range here {
 		subnet = addressIn(c.Labels).Masked()
 	}
-	network, err := engine.Network(ctx, name)
+	network, err = engine.Network(ctx, name)
 	if fault.Is(err, fault.NotFound) {
+		made = true
 		network, err = engine.CreateNetwork(ctx, runtime.NetworkSpec{
 			Name: name, Subnet: subnet, Labels: map[string]string{runtime.LabelService: service},
 		})
 		if fault.Is(err, fault.Conflict) {
-			network, err = engine.Network(ctx, name) // something has just made it
+			made = false // something has just made it
+			network, err = engine.Network(ctx, name)
 		}
 	}
 	if err != nil {
-		return network, err
+		return network, false, err
 	}
 	var problem string
 	switch {
@@ -44,9 +46,9 @@ func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string,
 	case subnet.IsValid() && subnet != network.Subnet:
 		problem = fmt.Sprintf("its addresses are %s, and those of the service's containers %s", network.Subnet, subnet)
 	default:
-		return network, nil
+		return network, made, nil
 	}
-	return network, fault.New(fault.Conflict, "network %s is to be that of service %s: %s", name, service, problem).
+	return network, made, fault.New(fault.Conflict, "network %s is to be that of service %s: %s", name, service, problem).
 		WithHint("remove it on that node, and mcp makes it anew: podman network rm %s", name)
 }
 
