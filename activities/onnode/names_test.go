@@ -210,7 +210,23 @@ func TestANetworkThatAnotherWorkerRemovesIsNotMadeAnew(t *testing.T) {
 	require.Nil(t, h.engine.Before)
 	_, err := h.engine.Network(t.Context(), "mcp-shop")
 	require.True(t, fault.Is(err, fault.NotFound), err)
-	require.NoDirExists(t, h.Names.Files.Path("shop", ""))
+}
+
+func TestANetworkWhoseAddressesAnotherOneHasTaken(t *testing.T) {
+	h := newNamed(t)
+	h.release(t, component(1, "web"))
+	h.engine.Disconnect("shop-web", "mcp-shop")
+	require.NoError(t, h.engine.RemoveNetwork(t.Context(), "mcp-shop"))
+	h.engine.Before = func(method, _ string) error {
+		if method == "CreateNetwork" {
+			return fault.New(fault.Internal, "create network mcp-shop: subnet is already used")
+		}
+		return nil
+	}
+	f := h.do(h.Restore, onnode.RestoreInput{Service: "shop", Deployment: 1})
+	require.NotNil(t, f)
+	require.Contains(t, f.Message, "create network mcp-shop")
+	require.Contains(t, f.Hint, "containers of shop have addresses of")
 }
 
 func TestANetworkThatIsNotTheServicesIsRefusedAndKept(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -22,7 +23,13 @@ func (n *Names) Join(ctx context.Context, engine runtime.Runtime, service string
 	if err != nil {
 		return nil, err
 	}
-	network, _, err := serviceNetwork(ctx, engine, service, here)
+	network, err := engine.Network(ctx, servicedef.ServiceNetwork(service))
+	if fault.Is(err, fault.NotFound) {
+		network, err = makeNetwork(ctx, engine, service, here)
+	}
+	if err == nil {
+		err = serves(network, service, here)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -34,17 +34,19 @@ func (n *Names) leadTo(ctx context.Context, engine runtime.Runtime, service stri
 	if len(here) == 0 {
 		return nil
 	}
-	network, made, err := serviceNetwork(ctx, engine, service, here)
-	if err != nil {
-		return err
-	}
-	if made { // another worker of this engine may have removed the last container, and then the network
-		if here, err = n.members(ctx, engine, service); err != nil {
+	network, err := engine.Network(ctx, servicedef.ServiceNetwork(service))
+	if fault.Is(err, fault.NotFound) {
+		// Another worker of this engine may have removed the containers, and then the network.
+		if here, err = n.members(ctx, engine, service); err != nil || len(here) == 0 {
 			return err
 		}
-		if len(here) == 0 && !n.joins(service) {
-			return n.disband(ctx, engine, service)
-		}
+		network, err = makeNetwork(ctx, engine, service, here)
+	}
+	if err == nil {
+		err = serves(network, service, here)
+	}
+	if err != nil {
+		return err
 	}
 	return n.write(service, here, network.Gateway)
 }

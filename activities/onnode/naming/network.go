@@ -11,28 +11,34 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// serviceNetwork returns the network of a service. It makes a missing one, with the
-// addresses that containers have already, and reports whether it has made it.
-func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) (network runtime.NetworkInfo, made bool, err error) {
-	name := servicedef.ServiceNetwork(service)
-	var subnet netip.Prefix
+// makeNetwork makes the network of a service, with the addresses that containers have
+// already.
+func makeNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) (runtime.NetworkInfo, error) {
+	name, subnet := servicedef.ServiceNetwork(service), subnetOf(here)
+	network, err := engine.CreateNetwork(ctx, runtime.NetworkSpec{
+		Name: name, Subnet: subnet, Labels: map[string]string{runtime.LabelService: service},
+	})
+	if fault.Is(err, fault.Conflict) {
+		network, err = engine.Network(ctx, name) // something has just made it
+	}
+	if f := fault.Of(err); err != nil && subnet.IsValid() && f.Hint == "" {
+		err = f.WithHint("containers of %s have addresses of %s: if another network has these now (podman network inspect), remove that network, or those containers", service, subnet)
+	}
+	return network, err
+}
+
+// subnetOf returns the network that the addresses of containers are of; the zero value if
+// there are none.
+func subnetOf(here []runtime.ContainerSummary) (subnet netip.Prefix) {
 	for _, c := range here {
 		subnet = addressIn(c.Labels).Masked()
 	}
-	network, err = engine.Network(ctx, name)
-	if fault.Is(err, fault.NotFound) {
-		made = true
-		network, err = engine.CreateNetwork(ctx, runtime.NetworkSpec{
-			Name: name, Subnet: subnet, Labels: map[string]string{runtime.LabelService: service},
-		})
-		if fault.Is(err, fault.Conflict) {
-			made = false // something has just made it
-			network, err = engine.Network(ctx, name)
-		}
-	}
-	if err != nil {
-		return network, false, err
-	}
+	return subnet
+}
+
+// serves returns an error if a network cannot be that of a service with these containers.
+func serves(network runtime.NetworkInfo, service string, here []runtime.ContainerSummary) error {
+	subnet := subnetOf(here)
 	var problem string
 	switch {
 	case network.Labels[runtime.LabelService] != service:
@@ -46,10 +52,10 @@ func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string,
 	case subnet.IsValid() && subnet != network.Subnet:
 		problem = fmt.Sprintf("its addresses are %s, and those of the service's containers %s", network.Subnet, subnet)
 	default:
-		return network, made, nil
+		return nil
 	}
-	return network, made, fault.New(fault.Conflict, "network %s is to be that of service %s: %s", name, service, problem).
-		WithHint("remove it on that node, and mcp makes it anew: podman network rm %s", name)
+	return fault.New(fault.Conflict, "network %s is to be that of service %s: %s", network.Name, service, problem).
+		WithHint("remove it on that node, and mcp makes it anew: podman network rm %s", network.Name)
 }
 
 // membersOf returns the containers of a service, "" for any, that are on its network.
