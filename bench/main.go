@@ -16,7 +16,7 @@ func main() {
 	var o options
 	only := flag.String("run", "", "measure only the rows whose names match this regular expression")
 	flag.BoolVar(&o.short, "short", false, "take fewer samples of smaller work, to detect large regressions")
-	flag.IntVar(&o.samples, "n", 0, "samples of each figure (default 10, with -short 2)")
+	flag.IntVar(&o.samples, "n", 0, "samples of each figure (default 10, with -short 3)")
 	flag.StringVar(&o.bin, "bin", "bin", "the directory of mcp, temporal and registry")
 	flag.StringVar(&o.out, "out", "bench", "the directory that results.json is written to")
 	flag.StringVar(&o.page, "page", "", "the page whose table is updated")
@@ -26,7 +26,7 @@ func main() {
 	if o.samples == 0 {
 		o.samples = 10
 		if o.short {
-			o.samples = 2
+			o.samples = 3
 		}
 	}
 	var err error
