@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -32,10 +31,9 @@ func (p *Podman) Destroy() error {
 		err = fmt.Errorf("remove podman's containers: %w", err)
 	}
 	p.Stop()
-	p.endMonitors()
-	// Remove files only when nothing is mounted among them.
-	if mounted := errors.Join(unmountUnder(p.volatile), unmountUnder(p.options.Dir)); mounted != nil {
-		return errors.Join(err, mounted)
+	// Remove files only when no process creates any and nothing is mounted among them.
+	if left := errors.Join(p.killAll(), unmountUnder(p.volatile), unmountUnder(p.options.Dir)); left != nil {
+		return errors.Join(err, left)
 	}
 	return errors.Join(err, p.removeFiles())
 }
@@ -58,37 +56,6 @@ func (p *Podman) run(args ...string) ([]byte, error) {
 func (p *Podman) destroyed() bool {
 	_, err := os.Stat(p.volatile)
 	return os.IsNotExist(err)
-}
-
-// endMonitors kills the engine's remaining conmon processes, and the podman that
-// each of them starts some seconds after its container, or a command in it, has
-// ended. That podman would create the storage again.
-func (p *Podman) endMonitors() {
-	for _, program := range []string{"conmon", filepath.Base(p.program)} {
-		for _, pid := range p.processes(program) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
-}
-
-// processes lists the processes of a program that use the engine's storage.
-func (p *Podman) processes(program string) []int {
-	var pids []int
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range commands {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // the process has ended
-		}
-		args := strings.Split(string(text), "\x00")
-		if filepath.Base(args[0]) != program || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 // removeFiles removes the engine's storage and its volatile directory.

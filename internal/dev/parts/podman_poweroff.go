@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -14,16 +14,17 @@ import (
 // The next start in the same Dir finds the containers, none of them running.
 func (p *Podman) PowerOff() error {
 	namespaces := p.namespaces()
-	_ = syscall.Kill(p.PID(), syscall.SIGKILL)
-	<-p.Done()
-	for _, pid := range p.processes("conmon") {
-		killTree(pid)
+	if err := p.killAll(); err != nil {
+		return fmt.Errorf("power off: %w", err)
 	}
-	p.endMonitors()
+	<-p.Done()
 	var errs []error
 	for _, path := range namespaces {
 		_ = syscall.Unmount(path, syscall.MNT_DETACH) // that of a stopped container is not mounted
 		errs = append(errs, os.RemoveAll(path))
+	}
+	for _, id := range p.containers() {
+		errs = append(errs, os.RemoveAll(filepath.Join(runcState, id)))
 	}
 	errs = append(errs, unmountUnder(p.volatile), unmountUnder(p.options.Dir))
 	if err := errors.Join(errs...); err != nil {
@@ -31,6 +32,10 @@ func (p *Podman) PowerOff() error {
 	}
 	return os.RemoveAll(p.volatile)
 }
+
+// runcState holds runc's state of running containers, of all engines. Runc refuses to
+// start a container that has a state.
+const runcState = "/run/runc"
 
 // namespaces lists the files of the containers' network namespaces, which are in
 // a directory shared with other engines.
@@ -41,16 +46,4 @@ func (p *Podman) namespaces() []string {
 	}
 	keys, _ := p.run(append([]string{"inspect", "--format", "{{.NetworkSettings.SandboxKey}}"}, strings.Fields(string(ids))...)...)
 	return strings.Fields(string(keys)) // of the containers that still exist
-}
-
-// killTree kills a process and its descendants, which must not react to its
-// death.
-func killTree(pid int) {
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pid))
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	for _, child := range strings.Fields(string(children)) {
-		if id, err := strconv.Atoi(child); err == nil {
-			killTree(id)
-		}
-	}
 }

@@ -32,12 +32,7 @@ func call(t *testing.T, p *parts.Podman, method, path, body string) int {
 // ask is call, and decodes the answer.
 func ask(t *testing.T, p *parts.Podman, method, path, body string, answer any) int {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(p.Socket(), "unix://"))
-		},
-	}}
+	client := clientOf(p)
 	request, err := http.NewRequestWithContext(t.Context(), method, "http://podman/v4.0.0/libpod"+path, strings.NewReader(body))
 	require.NoError(t, err)
 	response, err := client.Do(request)
@@ -47,6 +42,16 @@ func ask(t *testing.T, p *parts.Podman, method, path, body string, answer any) i
 		require.NoError(t, json.NewDecoder(response.Body).Decode(answer))
 	}
 	return response.StatusCode
+}
+
+// clientOf returns a client of an engine's API.
+func clientOf(p *parts.Podman) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(p.Socket(), "unix://"))
+		},
+	}}
 }
 
 // subnet makes a network and returns the subnet that podman chose for it.
