@@ -132,6 +132,31 @@ func TestAFollowReturnsEachLineOnceThroughRestartsAndReplacements(t *testing.T) 
 	require.Len(t, got.Marks, 1, "what is gone is forgotten")
 }
 
+func TestAFollowShowsWhatAContainerPrintsWhileItStops(t *testing.T) {
+	h := newHost(t)
+	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image, Command: []string{"/app", "end", "400ms", "goodbye"}})
+	require.NoError(t, err)
+	got := h.logs(t, onnode.LogsInput{Sources: apiLogs(nil), Lines: 9})
+	require.Equal(t, []string{"ready"}, textOf(got))
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.engine.Stop(context.Background(), "shop-api", time.Minute) }()
+	require.Equal(t, []string{"goodbye"}, textOf(h.behind(t, got)))
+	require.NoError(t, <-stopped)
+}
+
+func TestAFollowShowsARunThatEndsAtOnce(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api", "one")
+	got := h.logs(t, onnode.LogsInput{Sources: apiLogs(nil), Lines: 9})
+	require.NoError(t, h.engine.Stop(t.Context(), "shop-api", 0))
+	time.AfterFunc(700*time.Millisecond, func() { // while the follow waits for the next run
+		_ = h.engine.Start(context.Background(), "shop-api")
+		h.engine.Print("shop-api", "no such table")
+		_ = h.engine.Stop(context.Background(), "shop-api", 0)
+	})
+	require.Equal(t, []string{"no such table"}, textOf(h.behind(t, got)))
+}
+
 func TestAFollowWithMoreThanAnAnswerHoldsGoesOnWhereThatEnded(t *testing.T) {
 	h := newHost(t)
 	h.printer(t, "shop-api")

@@ -94,24 +94,30 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 		f.mu.Lock()
 		mark := s.Marks[id]
 		f.mu.Unlock()
-		f.readers.end(id, false)
-		full, first, over := false, true, s.ends && f.stopped(ctx, id)
-		err := f.engine.Logs(ctx, id, runtime.LogQuery{Since: mark.Time, Follow: true}, mark.After(func(line runtime.LogLine, lost bool) bool {
-			f.lose(s, first && lost)
-			first = false
-			full = !f.add(ctx, s, id, line)
-			return !full
-		}))
+		full, first := false, true
+		// What a container that has ended before it is read has printed is all of its output.
+		before, err := f.engine.Inspect(ctx, id)
 		if err == nil {
-			f.readers.end(id, !full)
+			err = f.engine.Logs(ctx, id, runtime.LogQuery{Since: mark.Time, Follow: true}, mark.After(func(line runtime.LogLine, lost bool) bool {
+				f.lose(s, first && lost)
+				first = false
+				full = !f.add(ctx, s, id, line)
+				return !full
+			}))
+		}
+		if err == nil {
+			over := before.State == runtime.Stopped && !full
+			if over {
+				f.readers.end(id, before.Started)
+			}
 			switch {
-			case over && !full:
+			case over && s.ends:
 				f.ended(s)
 				return
-			case s.ends:
+			case s.ends || before.State.Alive():
 				_ = attempt.Sleep(ctx, endingPause) // the loop checks ctx
 			default:
-				err = f.untilRunning(ctx, id)
+				err = f.untilStarted(ctx, before)
 			}
 		}
 		if fault.Is(err, fault.NotFound) {
@@ -128,17 +134,12 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 	}
 }
 
-// stopped reports whether a container has run, and does not any more.
-func (f *follower) stopped(ctx context.Context, id string) bool {
-	info, err := f.engine.Inspect(ctx, id)
-	return err == nil && info.State == runtime.Stopped
-}
-
-// untilRunning returns when a container runs again.
-func (f *follower) untilRunning(ctx context.Context, id string) error {
+// untilStarted returns when a container has been started since before. It may have ended
+// again.
+func (f *follower) untilStarted(ctx context.Context, before runtime.ContainerInfo) error {
 	for {
-		info, err := f.engine.Inspect(ctx, id)
-		if err != nil || info.State == runtime.Running {
+		info, err := f.engine.Inspect(ctx, before.ID)
+		if err != nil || info.State.Alive() || !info.Started.Equal(before.Started) {
 			return err
 		}
 		if err := attempt.Sleep(ctx, logPause); err != nil {

@@ -37,8 +37,9 @@ type reading struct {
 	active int
 	// until is when the readers that have left are not expected any more.
 	until time.Time
-	// ended is set while all output of a container that does not run has been read.
-	ended bool
+	// ended is the start of the container's run whose output has all been read, the last
+	// that has ended.
+	ended time.Time
 }
 
 // enter records a reader of a container's id, or of a real name. Leave ends that;
@@ -55,9 +56,10 @@ func (r *readers) enter(key string) (leave func(back bool)) {
 	}
 }
 
-// end records whether all output of a container that does not run has been read.
-func (r *readers) end(id string, ended bool) {
-	r.change(id, func(reading *reading) { reading.ended = ended })
+// end records that all output of a container has been read whose last run began then,
+// and has ended.
+func (r *readers) end(id string, started time.Time) {
+	r.change(id, func(reading *reading) { reading.ended = started })
 }
 
 func (r *readers) change(key string, do func(*reading)) {
@@ -120,7 +122,7 @@ func (r *readers) missing(c runtime.ContainerInfo) (bool, <-chan struct{}) {
 	byID := r.of[c.ID]
 	switch {
 	case byID != nil:
-		return !byID.ended && byID.expected(), r.changed
+		return !byID.ended.Equal(c.Started) && byID.expected(), r.changed
 	case strings.HasSuffix(c.Name, fleet.PrevSuffix):
 		return false, r.changed // found by its id alone
 	}

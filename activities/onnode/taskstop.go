@@ -26,7 +26,7 @@ func (a *Node) StopTask(ctx context.Context, in TaskSpec) (fleet.TaskResult, err
 			if !hasRun(found) {
 				return fleet.TaskResult{State: fleet.TaskStopped, Detail: "was not started"}, nil
 			}
-			running := found.State == runtime.Running || found.State == runtime.Other
+			running := found.State.Alive()
 			if running {
 				if err := engine.Stop(ctx, nameOf(found), found.StopTimeout); err != nil {
 					return fleet.TaskResult{}, err

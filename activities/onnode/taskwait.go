@@ -48,7 +48,7 @@ func (a *Node) awaitTask(ctx context.Context, r *attempt.Reporter, in TaskSpec) 
 			return lostTask(found, "its container is gone"), nil
 		case err != nil:
 			return fleet.TaskResult{}, err
-		case found.State == runtime.Stopped, found.State == runtime.Created, found.State == runtime.Removing:
+		case !found.State.Alive():
 			return a.collect(ctx, in)
 		case in.timedOut(found, time.Now()):
 			r.Set("stop", in.Container()+", which has run for "+time.Duration(in.Timeout).String())

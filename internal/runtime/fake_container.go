@@ -162,19 +162,42 @@ func (f *Fake) Start(ctx context.Context, name string) error {
 	return f.with(ctx, "Start", name, f.start)
 }
 
-// Stop stops a container. A stubborn one is killed at once, so a Stop is never
-// interrupted.
+// Stop stops a container. A stubborn one is killed at once; so only the stop of a program
+// that takes time to end can be interrupted.
 func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
-	return ignoreMissing(f.with(ctx, "Stop", name, func(c *fakeContainer) error {
+	var stopping *fakeContainer
+	err := ignoreMissing(f.with(ctx, "Stop", name, func(c *fakeContainer) error {
 		if c.info.State != Running {
 			return nil
 		}
-		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, 0, time.Now().UTC()
-		if c.program.Stubborn {
-			c.info.ExitCode = 137
+		if c.program.Ending > 0 {
+			c.info.State, stopping = Other, c
+			return nil
 		}
+		c.stop()
 		return nil
 	}))
+	if err != nil || stopping == nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("stop %s: %w", name, ctx.Err())
+	case <-time.After(stopping.program.Ending):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stopping.print(stopping.program.stream(), stopping.program.Last)
+	stopping.stop()
+	return nil
+}
+
+// stop records that the program has ended on a stop.
+func (c *fakeContainer) stop() {
+	c.info.State, c.info.ExitCode, c.info.Finished = Stopped, 0, time.Now().UTC()
+	if c.program.Stubborn {
+		c.info.ExitCode = 137
+	}
 }
 
 // Remove removes a container.

@@ -14,7 +14,7 @@ func (f *Fake) Logs(ctx context.Context, name string, q LogQuery, each func(LogL
 	var all []LogLine
 	id, running := "", false
 	read := func(c *fakeContainer) error {
-		all, running, id = slices.Clone(c.output), c.info.State == Running, c.info.ID
+		all, running, id = slices.Clone(c.output), c.info.State.Alive(), c.info.ID
 		return nil
 	}
 	if err := f.with(ctx, "Logs", name, read); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // FakeProgram describes what a command does. The zero value runs until it is
@@ -21,6 +22,9 @@ type FakeProgram struct {
 	// Output is what it prints, on standard error if ToStderr is set.
 	Output   []string
 	ToStderr bool
+	// Ending is how long it takes to end when it is stopped, and Last what it prints then.
+	Ending time.Duration
+	Last   []string
 }
 
 // TestProgram simulates the program of the contract test, at the path "/app".
@@ -39,6 +43,9 @@ func TestProgram(cmd []string) FakeProgram {
 		return FakeProgram{Exits: true, Output: args}
 	case "print":
 		return FakeProgram{Output: args}
+	case "end":
+		ending, _ := time.ParseDuration(args[0])
+		return FakeProgram{Output: []string{"ready"}, Ending: ending, Last: args[1:]}
 	case "fill":
 		return FakeProgram{Exits: true, ExitCode: killed}
 	case "sleep", "shout":

@@ -318,6 +318,10 @@ const (
 	Other    State = "other" // paused, stopping
 )
 
+// Alive reports whether a container in this state has a program, which may print: one
+// that is stopping has been asked to end, and has not.
+func (s State) Alive() bool { return s == Running || s == Other }
+
 // Selection selects the containers that have every one of the labels, where an
 // empty value matches any, and one of the names. An empty field selects all.
 type Selection struct {

@@ -164,6 +164,24 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
+	t.Run("a follow returns what a container prints while it stops", func(t *testing.T) {
+		spec := s.spec(t, "contract-ending", "/app", "end", "1500ms", "goodbye")
+		s.run(t, spec)
+		lines, ended := make(chan runtime.LogLine, 100), make(chan error, 1)
+		go func() {
+			ended <- s.Runtime.Logs(t.Context(), spec.Name, runtime.LogQuery{Follow: true}, func(line runtime.LogLine) bool {
+				lines <- line
+				return true
+			})
+		}()
+		require.Equal(t, "ready", (<-lines).Text)
+		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Minute))
+		require.NoError(t, <-ended)
+		require.Len(t, lines, 1)
+		require.Equal(t, "goodbye", (<-lines).Text)
+		require.Zero(t, s.inspect(t, spec.Name).ExitCode)
+	})
+
 	t.Run("a follow ends when its context does, and returns its error", func(t *testing.T) {
 		spec := s.spec(t, "contract-follow-cancelled")
 		s.run(t, spec)

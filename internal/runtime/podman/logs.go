@@ -53,7 +53,7 @@ func (e *Engine) readFile(ctx context.Context, l *printed.LogFile, id string, q 
 		if fault.Is(err, fault.NotFound) {
 			return false, nil
 		}
-		return info.State == runtime.Running, err
+		return info.State.Alive(), err
 	}, each)
 }
 

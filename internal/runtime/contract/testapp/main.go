@@ -32,6 +32,16 @@ func main() {
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("stubborn")
 		waitFor(syscall.SIGUSR1)
+	case "end": // end DURATION LINE...: prints the lines so long after SIGTERM, and ends
+		waited := make(chan os.Signal, 1)
+		signal.Notify(waited, syscall.SIGTERM) // before the line on which a reader may stop this
+		fmt.Println("ready")
+		<-waited
+		pause, _ := time.ParseDuration(args[0])
+		time.Sleep(pause)
+		for _, line := range args[1:] {
+			fmt.Println(line)
+		}
 	case "exit": // exit CODE
 		code, _ := strconv.Atoi(args[0])
 		fmt.Fprintln(os.Stderr, "exiting with", code)

@@ -49,7 +49,7 @@ func (l *LogFile) Close() { _ = l.file.Close() }
 
 // Read calls each with the entries that a query selects, until the end of the file or until
 // each returns false. If the query follows the log, Read continues with new entries for as
-// long as the container runs, which running reports.
+// long as the container has a program, which running reports.
 func (l *LogFile) Read(ctx context.Context, q runtime.LogQuery, running func() (bool, error), each func(Entry) bool) error {
 	since := q.Since
 	if q.Tail > 0 {
