@@ -42,6 +42,20 @@ func (p *process) awaitLine(text string) {
 		time.Minute, 20*time.Millisecond, text)
 }
 
+// awaitLogs waits until the log of a service, which may lag behind the programs that
+// print, has these lines, and returns the read that shows them.
+func (w *world) awaitLogs(service string, lines ...string) reply {
+	w.t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		r := w.mcp("logs", service)
+		require.Zero(w.t, r.code, r)
+		if !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(r.stdout, line) }) {
+			return r
+		}
+		require.Less(w.t, time.Since(began), time.Minute, "it lacks one of %q: %s", lines, r)
+	}
+}
+
 func TestLogsShowWhatAServicePrintsAndFollowItThroughADeploy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -55,10 +69,8 @@ env = { MODE = "deaf" }
 	port := portOf(t, w.deploy("chatty"), "app")
 	w.say(port, "hello")
 
-	both := w.mcp("logs", "chatty")
-	require.Zero(t, both.code, both)
-	require.Contains(t, both.stdout, "app         | hello\n")
-	require.Contains(t, both.stdout, "longer-name | not listening\n")
+	both := w.awaitLogs("chatty", "app         | hello\n", "longer-name | not listening\n")
+	require.Equal(t, 3, strings.Count(both.stdout, "\n"), both)
 	one := w.mcp("logs", "chatty/app", "-n", "1")
 	require.Equal(t, "hello\n", one.stdout)
 	var line struct{ Time, Node, Component, Container, Stream, Line string }
