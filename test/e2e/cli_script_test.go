@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -33,8 +34,8 @@ import (
 var update = flag.Bool("update", false, "update the output that scripts expect")
 
 // TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS"
-// runs mcp, "! mcp" one that must fail, "code N" checks the exit code, and "edge" is one
-// in memory: see scriptEdge. Words that differ from run to run are replaced in the
+// runs mcp, "! mcp" one that must fail, "code N" checks the exit code, "completes PATTERN
+// ARGUMENTS" a completion, and "edge" is one in memory: see scriptEdge. Words that differ from run to run are replaced in the
 // output: see settled.
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -49,9 +50,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setUpScript(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"mcp":  scriptMCP,
-			"code": scriptCode,
-			"edge": scriptEdge,
+			"mcp":       scriptMCP,
+			"completes": scriptCompletes,
+			"code":      scriptCode,
+			"edge":      scriptEdge,
 		},
 	})
 }
@@ -111,8 +113,23 @@ func setUpScript(env *testscript.Env, bin string) error {
 // exitCode is the key of the exit code of a script's last mcp.
 type exitCode struct{}
 
-// scriptMCP runs mcp as a process of its own.
+// scriptMCP runs mcp and keeps its exit code and its output.
 func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
+	code, stdout, stderr := runMCP(ts, args)
+	*ts.Value(exitCode{}).(*int) = code
+	ts.Check(validate(args, stdout))
+	_, _ = ts.Stdout().Write([]byte(settled(ts, stdout)))
+	_, _ = ts.Stderr().Write([]byte(settled(ts, stderr)))
+	if neg == (code == 0) {
+		ts.Fatalf("mcp exited %d\n%s%s", code, stdout, stderr)
+	}
+	if code == 0 && ts.Getenv("TEMPORAL_ADDRESS") == "" {
+		changes.Store(verbTyped(args), true)
+	}
+}
+
+// runMCP runs mcp as a process of its own.
+func runMCP(ts *testscript.TestScript, args []string) (code int, stdout, stderr string) {
 	cmd := exec.Command("mcp", args...)
 	cmd.Path = ts.Getenv("PATH")[:strings.Index(ts.Getenv("PATH"), ":")] + "/mcp"
 	cmd.Err, cmd.Dir = nil, ts.MkAbs(".")
@@ -121,22 +138,29 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
 	if exited := new(exec.ExitError); err != nil && !errors.As(err, &exited) {
 		ts.Fatalf("run mcp: %v", err)
 	}
-	code := cmd.ProcessState.ExitCode()
-	*ts.Value(exitCode{}).(*int) = code
-	ts.Check(validate(args, stdout.String()))
-	_, _ = ts.Stdout().Write([]byte(settled(ts, stdout.String())))
-	_, _ = ts.Stderr().Write([]byte(settled(ts, stderr.String())))
-	if neg == (code == 0) {
-		ts.Fatalf("mcp exited %d\n%s%s", code, &stdout, &stderr)
-	}
-	if code == 0 && ts.Getenv("TEMPORAL_ADDRESS") == "" {
-		changes.Store(verbTyped(args), true)
+	return cmd.ProcessState.ExitCode(), out.String(), complaints.String()
+}
+
+// scriptCompletes waits, as world.completes does, until a line of what completes the
+// arguments matches the pattern.
+func scriptCompletes(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		code, stdout, stderr := runMCP(ts, append([]string{"__complete"}, args[1:]...))
+		if code == 0 && want.MatchString(settled(ts, stdout)) {
+			_, _ = ts.Stdout().Write([]byte(settled(ts, stdout)))
+			_, _ = ts.Stderr().Write([]byte(settled(ts, stderr)))
+			return
+		}
+		if time.Since(began) > time.Minute {
+			ts.Fatalf("no line matches %s: mcp exited %d\n%s%s", want, code, stdout, stderr)
+		}
 	}
 }
 

@@ -144,7 +144,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	r = d.mcp("identity", "list", "--json")
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stdout, `"joined_from"`)
-	require.Contains(t, d.mcp("__complete", "identity", "revoke", "node", "").stdout, d.plane.node)
+	d.completes("(?m)^"+d.plane.node+`\t`, "identity", "revoke", "node", "")
 	worker = rotation.ends(worker, absent)
 	d.losesKeys("gated")
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
