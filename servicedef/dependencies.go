@@ -67,8 +67,8 @@ func (r *report) cycles(s *Service) {
 
 // StartOrder groups the components' names into waves: the components of a wave
 // depend only on those of earlier waves and keep the file's order. Jobs are in none,
-// because no deploy starts them. Dependencies that the service does not have count as met; components in a cycle, which
-// Parse refuses, make the last wave.
+// because no deploy starts them. Dependencies that the service does not have count as met;
+// components in a cycle, which Parse refuses, make the last wave.
 func (s Service) StartOrder() [][]string {
 	waiting := map[string]bool{}
 	for _, c := range s.Lasting() {

@@ -33,10 +33,10 @@ import (
 
 var update = flag.Bool("update", false, "update the output that scripts expect")
 
-// TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS"
-// runs mcp, "! mcp" one that must fail, "code N" checks the exit code, "completes PATTERN
-// ARGUMENTS" a completion, and "edge" is one in memory: see scriptEdge. Words that differ from run to run are replaced in the
-// output: see settled.
+// TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS" runs mcp,
+// "! mcp" one that must fail, "code N" checks the exit code, "completes PATTERN ARGUMENTS"
+// checks a completion, and "edge" is one in memory: see scriptEdge. Words that differ from
+// run to run are replaced in the output: see settled.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()

@@ -119,8 +119,8 @@ func (w *world) newNamespace() {
 	}, time.Minute, 200*time.Millisecond)
 }
 
-// registryTemplate makes a database with the registry's tables, which newRegistry copies: that takes
-// a fraction of the time of all migrations.
+// registryTemplate makes a database with the registry's tables, which newRegistry copies:
+// that takes a fraction of the time of all migrations.
 var registryTemplate sync.Once
 
 // newRegistry makes w a database of its own: a monitor observes every node of its

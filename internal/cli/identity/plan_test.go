@@ -47,8 +47,8 @@ func TestWhereEverythingGoes(t *testing.T) {
 	}
 }
 
-// TestAUserJoinsWithoutRoot looks where everything of a node and a builder goes that a user has,
-// and at the units.
+// TestAUserJoinsWithoutRoot checks the paths and units of a node and of a builder that join
+// as a user.
 func TestAUserJoinsWithoutRoot(t *testing.T) {
 	home := t.TempDir()
 	for role, want := range map[identity.Role][2]string{

@@ -19,8 +19,8 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman/printed"
 )
 
-// Push copies a local image, or a list of images, to its image registry. The digest there may differ
-// from the local one; only the image registry has it.
+// Push copies a local image, or a list of images, to its image registry. The digest there
+// may differ from the local one; only the image registry has it.
 func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
 	var sent string
 	var err error

@@ -2,16 +2,19 @@
 // "serve" answers with its version on $PORT, "late" does so after eight seconds, "exit"
 // prints twelve lines and exits with code 3, "deaf" runs and never listens, "asks"
 // requests the URL in ASK again and again, over new connections and over kept ones, and
-// answers with the versions that have answered it, or else with what has failed. DATA names a
-// directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line, one with ?print=MEGABYTES&word=WORD prints that much, with the word in each kilobyte. The
-// header First-Answer is the time of the first answer, in nanoseconds since 1970.
+// answers with the versions that have answered it, or else with what has failed. DATA names
+// a directory that it locks while it runs, LAST what it prints last. A request with
+// ?say=LINE prints the line, one with ?print=MEGABYTES&word=WORD prints that much, with the
+// word in each kilobyte. The header First-Answer is the time of the first answer, in
+// nanoseconds since 1970.
 //
 // With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
 // prints that much in lines and exits with the code; "stream", which does so in one
-// line; "say LINE CODE"; or "hash FILE HEX", which fails unless the file has that SHA-256. As a step of a deployment it is "migrate VERSION DURATION
-// CODE", which needs a container that holds the lock of DATA, notes the version in the file
-// migrations there, and exits with the code after that time; as a job it is "note WORD
-// DURATION CODE", which does the same and needs no other container.
+// line; "say LINE CODE"; or "hash FILE HEX", which fails unless the file has that SHA-256.
+// As a step of a deployment it is "migrate VERSION DURATION CODE", which needs a container
+// that holds the lock of DATA, notes the version in the file migrations there, and exits
+// with the code after that time; as a job it is "note WORD DURATION CODE", which does the
+// same and needs no other container.
 package main
 
 import (
